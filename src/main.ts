@@ -1,0 +1,51 @@
+/** `npm start`: reads the configuration, boots the services, says where they are, and drains on SIGTERM. */
+
+import { openDemo } from './demo.ts';
+import { boot } from './platform/boot.ts';
+import { readConfig, StartupError } from './platform/config.ts';
+import { services } from './services.ts';
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env, process.argv.slice(2));
+  const running = await boot(config, services, { onProgress: (line) => say(`  ${line}`) });
+
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      say(`${signal}: answering what is under way, then stopping`);
+      running.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          console.error(error);
+          process.exit(1);
+        },
+      );
+    });
+  }
+
+  const demo = config.demo ? await openDemo(running, config, (line) => say(`  ${line}`)) : undefined;
+  say('');
+  say(`financialapi is ready at ${running.url}`);
+  say(`  start here     ${running.url}/`);
+  say(`  API            ${running.url}/api/v2/accounts   (opens in a browser, too)`);
+  say(`  reference      ${running.url}/docs`);
+  if (demo !== undefined) {
+    say(`  demo key       ${demo.key}`);
+    say('');
+    say('Try it:');
+    say(`  curl -s ${running.url}/api/v2/accounts -H 'Authorization: Bearer ${demo.key}'`);
+  }
+  say('');
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof StartupError) console.error(`financialapi cannot start: ${error.message}`);
+  else console.error(error);
+  process.exit(1);
+});

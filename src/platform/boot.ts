@@ -1,0 +1,206 @@
+/** Starts the named services on one database and one HTTP server, in order, and stops them in the other. */
+import { type Access, listScopes, openAccess } from './access.ts';
+import { type Config, StartupError } from './config.ts';
+import { type Database, openDatabase } from './db.ts';
+import { type Api, buildServer } from './http.ts';
+import { openLog } from './log.ts';
+import { mountMetrics } from './metrics.ts';
+import { type MigrationSource, migrate } from './migrate.ts';
+import { startEmbeddedPostgres } from './postgres.ts';
+import { type ProblemType, refuse } from './problem.ts';
+import type { RunningService, Service } from './service.ts';
+
+export interface Running {
+  app: Api;
+  /** Where clients reach the server. */
+  url: string;
+  /** Connection string of the database, with the rights of the operator. */
+  databaseUrl: string;
+  /** The platform's own database: tenants and keys. */
+  platform: Database;
+  /** Answers what is under way, stops the services and, where it is ours, PostgreSQL. */
+  stop(): Promise<void>;
+}
+
+export interface BootOptions {
+  /** Told what happens, a line at a time, for whoever watches the start. */
+  onProgress?: (line: string) => void;
+  /** Further routes that belong to no service, as pages do. Called before the services' routes are mounted. */
+  mount?: (
+    app: Api,
+    running: { access: Access; platform: Database; catalogue: Record<string, ProblemType> },
+  ) => Promise<void>;
+}
+
+/** Migrations of the platform itself and of every service, in the order they are applied. */
+export function migrationSources(services: readonly Service[]): MigrationSource[] {
+  return [
+    { name: 'platform', folder: new URL('migrations', import.meta.url).pathname },
+    ...services.map(({ name, migrations }) => ({ name, folder: migrations })),
+  ];
+}
+
+function chosen(services: readonly Service[], names: Config['services']): Service[] {
+  if (names === 'all') return [...services];
+  for (const name of names) {
+    if (!services.some((service) => service.name === name)) {
+      throw new StartupError(
+        `SERVICES names ${name}, which is no service; there are: ${services.map((service) => service.name).join(', ')}`,
+      );
+    }
+  }
+  return services.filter(({ name }) => names.includes(name));
+}
+
+async function database(
+  config: Config,
+  progress: (line: string) => void,
+): Promise<{ url: string; stop(): Promise<void> }> {
+  if (config.database_url !== undefined) return { url: config.database_url, stop: () => Promise.resolve() };
+  progress(`starting PostgreSQL in ${config.data_dir}`);
+  return startEmbeddedPostgres({ data_dir: config.data_dir, onLog: progress });
+}
+
+/** One line for what an operator can put right: the server's address is wrong, it is down, it refuses the user. */
+function unreachable(config: Config, error: unknown): Error {
+  if (error instanceof StartupError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reason =
+    error instanceof AggregateError
+      ? String(error.errors[0])
+      : error instanceof Error
+        ? error.message
+        : String(error);
+  if (
+    config.database_url !== undefined &&
+    /^(E[A-Z]+|3D000|28...|08...|57P..|42501)$/.test(code || 'ECONN')
+  ) {
+    const { host } = new URL(config.database_url);
+    return new StartupError(
+      `the database of DATABASE_URL (${host || 'local socket'}) cannot be used: ${reason}`,
+    );
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/**
+ * Starts everything. When it returns, requests are answered.
+ *
+ * @throws StartupError for what the operator can put right
+ */
+export async function boot(
+  config: Config,
+  services: readonly Service[],
+  options: BootOptions = {},
+): Promise<Running> {
+  const progress = options.onProgress ?? (() => {});
+  const undo: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    // Each step is taken even if one before it fails; the first failure is reported.
+    const failures: unknown[] = [];
+    while (undo.length > 0) {
+      await undo
+        .pop()?.()
+        .catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
+  };
+
+  try {
+    const log = openLog(config.log_level);
+    const started = chosen(services, config.services);
+    const server = await database(config, progress);
+    undo.push(() => server.stop());
+
+    const applied = await migrate(server.url, migrationSources(services)).catch((error: unknown) => {
+      throw unreachable(config, error);
+    });
+    if (applied > 0) progress(`applied ${applied} migrations`);
+
+    const open = (role: string): Database => {
+      const db = openDatabase({
+        url: server.url,
+        role,
+        pool_size: config.pool_size,
+        statement_timeout_ms: config.statement_timeout_ms,
+        lock_timeout_ms: config.lock_timeout_ms,
+        onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
+      });
+      undo.push(() => db.close());
+      return db;
+    };
+    const platform = open('platform');
+    const access = openAccess(platform);
+
+    let url = config.public_url ?? '';
+    const publicUrl = () => url;
+    const app = await buildServer({ access, log, publicUrl });
+    mountMetrics(app);
+    const catalogue: Record<string, ProblemType> = { ...refuse.types };
+    for (const service of started) Object.assign(catalogue, service.problems);
+    await options.mount?.(app, { access, platform, catalogue });
+
+    const running: RunningService[] = [];
+    let ready = false;
+    app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
+    app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
+      const reachable = await platform.run('select 1').then(
+        () => true,
+        () => false,
+      );
+      if (!ready || !reachable) reply.code(503);
+      return {
+        status: ready && reachable ? 'ok' : 'unavailable',
+        database: reachable ? 'ok' : 'unreachable',
+      };
+    });
+    for (const service of started) {
+      const db = open(service.name);
+      const instance = await service.start({
+        db,
+        config,
+        log: log.child({ service: service.name }),
+        scopes: () => listScopes(platform),
+        publicUrl,
+      });
+      running.push(instance);
+      undo.push(() => instance.stop());
+      await app.register(instance.routes);
+    }
+
+    undo.push(() => app.close());
+    await app.listen({ port: config.port, host: config.host }).catch((error: unknown) => {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === 'EADDRINUSE')
+        throw new StartupError(`port ${config.port} on ${config.host} is in use; set PORT to another`);
+      if (code === 'EACCES')
+        throw new StartupError(
+          `port ${config.port} on ${config.host} may not be used by this user; set PORT above 1023`,
+        );
+      if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+        throw new StartupError(`HOST ${config.host} is no address of this machine`);
+      throw error;
+    });
+    const [address] = app.addresses();
+    url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
+    ready = true;
+    return {
+      app,
+      url,
+      databaseUrl: server.url,
+      platform,
+      stop: async () => {
+        ready = false;
+        const timeout = setTimeout(() => app.server.closeAllConnections(), config.drain_timeout_ms);
+        try {
+          await stop();
+        } finally {
+          clearTimeout(timeout);
+        }
+      },
+    };
+  } catch (error) {
+    await stop().catch(() => {});
+    throw error;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The one door to PostgreSQL. Every transaction that touches tenant data goes through `read` or `write`, which
+ * name the tenant and environment to the database; row-level security does the rest.
+ */
+import pg from 'pg';
+import type { Static, TSchema } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
+import { refuse } from './problem.ts';
+
+export type Environment = 'live' | 'sandbox';
+
+/** Whose data a transaction sees. */
+export interface Scope {
+  tenant_id: string;
+  environment: Environment;
+}
+
+/** A statement that is parsed and planned once a connection, under its name. */
+export interface Prepared {
+  name: string;
+  text: string;
+}
+
+/** A running transaction. */
+export interface Transaction {
+  /** Rows of a statement with bound parameters, each checked against `row`. */
+  rows<Row extends TSchema>(
+    row: Row,
+    sql: string | Prepared,
+    parameters?: readonly unknown[],
+  ): Promise<Static<Row>[]>;
+  /** Number of rows a statement changed. */
+  run(sql: string, parameters?: readonly unknown[]): Promise<number>;
+}
+
+/** A database as one service sees it: signed in with the role of that service. */
+export interface Database extends Transaction {
+  /** A consistent snapshot of one tenant's data, read only. */
+  read<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** A transaction on one tenant's data, committed when `work` returns and rolled back when it throws. */
+  write<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** As `write`, but always rolled back: what `work` returns is what would have happened. */
+  rehearse<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  /** Role every connection takes; one per service. */
+  role: string;
+  pool_size: number;
+  statement_timeout_ms: number;
+  lock_timeout_ms: number;
+  onError: (error: Error) => void;
+}
+
+const validators = new WeakMap<TSchema, Validator>();
+
+function validatorOf(schema: TSchema): Validator {
+  let validator = validators.get(schema);
+  if (validator === undefined) {
+    validator = Compile(schema);
+    validators.set(schema, validator);
+  }
+  return validator;
+}
+
+/** `2026-01-31 12:00:00.123456+00` as PostgreSQL writes it (sessions run in UTC), to RFC 3339. */
+function timestampToRfc3339(text: string): string {
+  return `${text.slice(0, 10)}T${text.slice(11).replace(/\+00(:00)?$/, 'Z')}`;
+}
+
+/** OID of `bigint[]`, which pg does not name. */
+const INT8_ARRAY = 1016;
+
+const parsers = new Map<number, (text: string) => unknown>([
+  [
+    INT8_ARRAY,
+    (text) =>
+      text === '{}'
+        ? []
+        : text
+            .slice(1, -1)
+            .split(',')
+            .map((item) => (item === 'NULL' ? null : BigInt(item))),
+  ],
+  [pg.types.builtins.INT8, BigInt],
+  [pg.types.builtins.TIMESTAMPTZ, timestampToRfc3339],
+  [pg.types.builtins.DATE, String],
+]);
+
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    parsers.get(oid) ?? pg.types.getTypeParser(oid, format ?? 'text'),
+};
+
+/** SQLSTATE classes and codes after which the same statement may succeed: connection lost, server stopping, no room. */
+export function isConnectionFailure(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return (
+    /^(08|57P|53)/.test(code) ||
+    ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EAGAIN'].includes(code) ||
+    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed/i.test(
+      error.message,
+    )
+  );
+}
+
+/** Deadlock, serialization failure or lock timeout: the transaction was rolled back whole and may be tried again. */
+export function isRetryable(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && ['40001', '40P01', '55P03'].includes(String(error.code))
+  );
+}
+
+const MAX_ATTEMPTS = 3;
+
+export function openDatabase(options: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.pool_size,
+    types,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    // The role is part of the session's defaults, so that RESET ROLE cannot widen it.
+    options: [
+      `-c role=${options.role}`,
+      '-c timezone=UTC',
+      `-c statement_timeout=${options.statement_timeout_ms}`,
+      `-c lock_timeout=${options.lock_timeout_ms}`,
+      '-c idle_in_transaction_session_timeout=10000',
+    ].join(' '),
+    application_name: `financialapi ${options.role}`,
+  });
+  pool.on('error', options.onError);
+
+  function over(client: pg.ClientBase | pg.Pool): Transaction {
+    return {
+      async rows(row, sql, parameters = []) {
+        const statement = typeof sql === 'string' ? { text: sql } : sql;
+        const result = await client.query({ ...statement, values: [...parameters] });
+        const validator = validatorOf(row);
+        for (const found of result.rows) {
+          if (!validator.Check(found)) {
+            const [first] = validator.Errors(found);
+            throw new Error(
+              `a row is not as its schema says, ${JSON.stringify(first)}, of: ${statement.text}`,
+            );
+          }
+        }
+        return result.rows;
+      },
+      async run(sql, parameters = []) {
+        return (await client.query(sql, [...parameters])).rowCount ?? 0;
+      },
+    };
+  }
+
+  async function transaction<T>(
+    begin: string,
+    end: 'commit' | 'rollback',
+    scope: Scope,
+    work: (tx: Transaction) => Promise<T>,
+  ): Promise<T> {
+    let client: pg.PoolClient;
+    try {
+      client = await pool.connect();
+    } catch (error) {
+      if (isConnectionFailure(error)) {
+        throw refuse('unavailable', 'The database cannot be reached.', { retry_after_s: 1 });
+      }
+      throw error;
+    }
+    let broken: Error | undefined;
+    try {
+      await client.query(begin);
+      await client.query(
+        "select set_config('app.tenant_id', $1, true), set_config('app.environment', $2, true)",
+        [scope.tenant_id, scope.environment],
+      );
+      const result = await work(over(client));
+      await client.query(end);
+      return result;
+    } catch (error) {
+      try {
+        await client.query('rollback');
+      } catch (failure) {
+        broken = failure instanceof Error ? failure : new Error(String(failure));
+      }
+      if (isConnectionFailure(error)) {
+        broken = broken ?? new Error('connection lost');
+        throw refuse(
+          'unavailable',
+          'The connection to the database was lost; the outcome of a write is unknown.',
+          {
+            retry_after_s: 1,
+          },
+        );
+      }
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
+    for (let count = 1; ; count += 1) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!isRetryable(error) || count === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  return {
+    ...over(pool),
+    read: (scope, work) =>
+      transaction('begin isolation level repeatable read read only', 'commit', scope, work),
+    write: (scope, work) => retrying(() => transaction('begin', 'commit', scope, work)),
+    rehearse: (scope, work) => retrying(() => transaction('begin', 'rollback', scope, work)),
+    close: () => pool.end(),
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * Migrations are plain SQL files, applied in order of their names, forward only, each in a transaction of its
+ * own, under one lock for the whole run. A file that was applied must not change: its checksum is kept.
+ */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { StartupError } from './config.ts';
+
+export interface MigrationSource {
+  /** `platform` or the name of a service. */
+  name: string;
+  folder: string;
+}
+
+/** Any constant: one key for all processes that migrate this database. */
+const MIGRATION_LOCK = 7_261_001;
+
+function filesOf(folder: string): { file: string; sql: string; checksum: string }[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file) => {
+      const sql = readFileSync(join(folder, file), 'utf8');
+      return { file, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    });
+}
+
+/**
+ * Brings the database at `url` up to date and says how many files were applied. The user of `url` must be able
+ * to create schemas and roles.
+ */
+export async function migrate(url: string, sources: readonly MigrationSource[]): Promise<number> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await client.query(`
+      create table if not exists public.financialapi_migrations (
+        source text not null,
+        file text not null,
+        checksum text not null,
+        applied_at timestamptz not null default now(),
+        primary key (source, file)
+      )`);
+    let applied = 0;
+    for (const source of sources) {
+      for (const { file, sql, checksum } of filesOf(source.folder)) {
+        const found = await client.query(
+          'select checksum from public.financialapi_migrations where source = $1 and file = $2',
+          [source.name, file],
+        );
+        const before: unknown = found.rows[0]?.checksum;
+        if (before === checksum) continue;
+        if (before !== undefined) {
+          throw new StartupError(
+            `migration ${source.name}/${file} was changed after it was applied to this database; restore the file and put the change into a new one`,
+          );
+        }
+        await client.query('begin');
+        try {
+          await client.query(sql);
+          await client.query(
+            'insert into public.financialapi_migrations (source, file, checksum) values ($1, $2, $3)',
+            [source.name, file, checksum],
+          );
+          await client.query('commit');
+        } catch (error) {
+          await client.query('rollback');
+          throw new Error(`migration ${source.name}/${file} failed`, { cause: error });
+        }
+        applied += 1;
+      }
+    }
+    return applied;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Refusals as RFC 9457 problem details. Each service declares what it can refuse in its `errors.ts`; together
+ * with the platform's own they are the published catalogue, one page a code under `/errors/<code>`.
+ */
+
+export interface ProblemType {
+  /** HTTP status that every problem of this code has. */
+  status: number;
+  /** What happened, in a few words; the same for every occurrence. */
+  title: string;
+  /** For the page of the catalogue: when it happens, and what the caller should do. */
+  meaning: string;
+}
+
+/** One member of `errors`: what is wrong at which place of the request. */
+export interface FieldError {
+  /** RFC 6901 JSON Pointer into the body, or `?name` for a query parameter, or `header name`. */
+  pointer: string;
+  detail: string;
+}
+
+/** Members beside the standard ones, e.g. `available` of `insufficient_funds`. */
+export type ProblemExtra = Record<string, unknown> & { errors?: FieldError[]; retry_after_s?: number };
+
+/** A refusal that the caller is told about. Anything else that is thrown is a bug and answered with 500. */
+export class Problem extends Error {
+  readonly code: string;
+  readonly type: ProblemType;
+  readonly extra: ProblemExtra;
+  /** Whether this was refused to an earlier attempt with the same idempotency key and is told again. */
+  replayed = false;
+
+  constructor(code: string, type: ProblemType, detail: string, extra: ProblemExtra = {}) {
+    super(detail);
+    this.name = 'Problem';
+    this.code = code;
+    this.type = type;
+    this.extra = extra;
+  }
+}
+
+/** Declares a service's refusals; the result makes them: `throw refuse('account_not_found', 'No account …')`. */
+export function defineProblems<Code extends string>(types: Record<Code, ProblemType>) {
+  const refuse = (code: Code, detail: string, extra?: ProblemExtra): Problem =>
+    new Problem(code, types[code], detail, extra);
+  return Object.assign(refuse, { types });
+}
+
+/** What the platform itself refuses, before any service is asked. */
+export const refuse = defineProblems({
+  malformed_request: {
+    status: 400,
+    title: 'The request is malformed',
+    meaning:
+      'The body is not JSON, or a field is missing, unknown, of the wrong type or badly formed. `errors` names each place. Correct the request; repeating it unchanged gives the same answer.',
+  },
+  malformed_cursor: {
+    status: 400,
+    title: 'The cursor is malformed',
+    meaning:
+      'A cursor is opaque and belongs to the list and filters it came from. Pass `next_cursor` on unchanged, or start again without one.',
+  },
+  idempotency_key_required: {
+    status: 400,
+    title: 'An Idempotency-Key is required',
+    meaning:
+      'Every POST that creates something or moves money carries an `Idempotency-Key` header of 1 to 255 printable ASCII characters, so that a retry cannot happen twice. Send a fresh UUID for each new intention and the same key for each retry.',
+  },
+  unauthenticated: {
+    status: 401,
+    title: 'A valid API key is required',
+    meaning: 'Send `Authorization: Bearer <key>`. The key is missing, unknown, expired or revoked.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Not allowed',
+    meaning:
+      'The caller is known but may not do this, or the request came from another site with a browser log-in.',
+  },
+  not_found: {
+    status: 404,
+    title: 'Not found',
+    meaning:
+      'No such resource for this key. What belongs to another tenant or environment is not found either.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    meaning: 'The resource exists but not with this method. `Allow` lists those it has.',
+  },
+  body_too_large: {
+    status: 413,
+    title: 'The body is too large',
+    meaning: 'A body may have at most 4 MiB. Split the batch.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'Unsupported media type',
+    meaning: 'Send the body as `Content-Type: application/json`.',
+  },
+  precondition_failed: {
+    status: 412,
+    title: 'The resource has changed',
+    meaning: '`If-Match` does not carry the current `ETag`. Read the resource again and decide anew.',
+  },
+  precondition_required: {
+    status: 428,
+    title: 'If-Match is required',
+    meaning: 'An edit carries `If-Match` with the `ETag` that was read, so that no edit is lost (RFC 6585).',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'The Idempotency-Key was used for another request',
+    meaning:
+      'A key belongs to one request. `differs` names what is not the same. Use a new key for a new intention.',
+  },
+  overloaded: {
+    status: 503,
+    title: 'Too many requests are waiting',
+    meaning:
+      'The queue is full; nothing was done. Retry with the same Idempotency-Key after `Retry-After` seconds.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'The database cannot be reached',
+    meaning:
+      'For a read: retry after `Retry-After` seconds. For a write: whether it was carried out may be unknown; retry with the same Idempotency-Key and the outcome is told, never done twice.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'An error of ours',
+    meaning:
+      'A defect. Nothing was kept unless the answer to a retry with the same Idempotency-Key says so. Report the `request_id`.',
+  },
+});

@@ -1,0 +1,40 @@
+/**
+ * The contract of a service: a folder under `services/`, a PostgreSQL schema, a database role and a value of
+ * `--services`, all of one name. A service receives all it may use in its context and returns all it offers.
+ */
+import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
+import type { Config } from './config.ts';
+import type { Database, Scope } from './db.ts';
+import type { ProblemType } from './problem.ts';
+
+export interface ServiceContext {
+  /** The database under the service's own role. */
+  db: Database;
+  config: Config;
+  log: FastifyBaseLogger;
+  /** Every tenant and environment, for work that no caller asked for. */
+  scopes: () => Promise<Scope[]>;
+  /** Address under which clients reach the server, for links. Known once it listens. */
+  publicUrl: () => string;
+}
+
+export interface RunningService {
+  /** Mounted at the root: paths are written out in full. */
+  routes: FastifyPluginAsync;
+  /** Ends the service's own work. Called after the last request was answered, before its database closes. */
+  stop(): Promise<void>;
+}
+
+export interface Service {
+  name: string;
+  /** Folder of the SQL files that make its schema. */
+  migrations: string;
+  /** Everything it can refuse, by code. */
+  problems: Record<string, ProblemType>;
+  start(context: ServiceContext): Promise<RunningService> | RunningService;
+}
+
+/** Declares a service; exists so that a manifest is checked where it is written. */
+export function defineService(service: Service): Service {
+  return service;
+}

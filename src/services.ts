@@ -1,0 +1,5 @@
+/** The whole platform in one list. */
+import type { Service } from './platform/service.ts';
+import { ledger } from './services/ledger/service.ts';
+
+export const services: readonly Service[] = [ledger];

@@ -1,0 +1,138 @@
+import { type Static, Type } from 'typebox';
+import type { Scope, Transaction } from '../../platform/db.ts';
+import { Text } from '../../platform/http.ts';
+import { formatId, newUuid } from '../../platform/ids.ts';
+import { Money } from '../../platform/money.ts';
+import { refuse as refuseRequest } from '../../platform/problem.ts';
+import type { Books } from './books.ts';
+import { type Account, Metadata } from './contract.ts';
+import { refuse } from './errors.ts';
+import { addEvent, lockHead } from './once.ts';
+import { creditLimitOf } from './open-account.ts';
+import { getAccount } from './read-accounts.ts';
+
+export const EditAccountRequest = Type.Object(
+  {
+    name: Type.Optional(Text({ min: 1, max: 255 })),
+    credit_limit: Type.Optional(Type.Union([Money, Type.Null()], { description: 'Null: without limit' })),
+    may_send: Type.Optional(Type.Boolean()),
+    may_receive: Type.Optional(Type.Boolean()),
+    metadata: Type.Optional(Metadata),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+export type EditAccountRequest = Static<typeof EditAccountRequest>;
+
+/** What an edit may set: the columns of an account that are no counters. */
+interface Change {
+  name?: string;
+  credit_limit?: bigint | null;
+  may_send?: boolean;
+  may_receive?: boolean;
+  metadata?: Record<string, string>;
+  status?: Account['status'];
+}
+
+function constraintOf(error: unknown): string | undefined {
+  return error instanceof Error && 'constraint' in error ? String(error.constraint) : undefined;
+}
+
+/** `"7"`, the ETag of a version (RFC 9110, section 8.8.3). */
+export function etagOf(version: bigint): string {
+  return `"${version}"`;
+}
+
+/** Whether an `If-Match` names a version. Absent means the caller must be asked for it. */
+function assertMatches(ifMatch: string | undefined, version: bigint): void {
+  if (ifMatch === undefined) {
+    throw refuseRequest(
+      'precondition_required',
+      `Send If-Match with the ETag of the account, now ${etagOf(version)}.`,
+    );
+  }
+  const tags = ifMatch.split(',').map((tag) => tag.trim());
+  if (!tags.includes('*') && !tags.includes(etagOf(version))) {
+    throw refuseRequest('precondition_failed', `The account is at ${etagOf(version)} now.`);
+  }
+}
+
+async function applyChange(tx: Transaction, scope: Scope, uuid: string, change: Change): Promise<void> {
+  const entries = Object.entries(change).filter(([, value]) => value !== undefined);
+  const sets = entries.map(([column], index) => `${column} = $${index + 4}`);
+  const values = entries.map(([column, value]) => (column === 'metadata' ? JSON.stringify(value) : value));
+  await tx
+    .run(
+      `update ledger.accounts set ${sets.join(', ')}, version = version + 1, updated_at = now()
+       where tenant_id = $1 and environment = $2 and id = $3`,
+      [scope.tenant_id, scope.environment, uuid, ...values],
+    )
+    .catch((error: unknown) => {
+      const account = formatId('acc', uuid);
+      switch (constraintOf(error) ?? '') {
+        case 'accounts_not_overdrawn':
+          throw refuse('credit_limit_in_use', `Account ${account} uses more than the new limit.`);
+        case 'accounts_closed_is_empty':
+          throw refuse('account_not_empty', `Account ${account} has a balance or holds.`);
+        default:
+          throw error;
+      }
+    });
+}
+
+/**
+ * Changes an account under the head of its books, so that no posting decides by what is being changed.
+ *
+ * @param decide what to change, seeing the account as it is; an empty change does nothing
+ */
+async function change(
+  books: Books,
+  scope: Scope,
+  uuid: string,
+  type: string,
+  decide: (account: Account, version: bigint) => Change,
+): Promise<{ account: Account; version: bigint }> {
+  return books.db.write(scope, async (tx) => {
+    await lockHead(tx, scope);
+    const before = await getAccount(tx, scope, uuid);
+    const wanted = decide(before.account, before.version);
+    if (Object.keys(wanted).length === 0) return before;
+    await applyChange(tx, scope, uuid, wanted);
+    const after = await getAccount(tx, scope, uuid);
+    await addEvent(tx, scope, { id: newUuid(), type, subject: uuid, data: after.account });
+    return after;
+  });
+}
+
+/** Edits name, labels and rules. The caller says by `If-Match` which version it means to change. */
+export function editAccount(
+  books: Books,
+  scope: Scope,
+  uuid: string,
+  body: EditAccountRequest,
+  ifMatch: string | undefined,
+): Promise<{ account: Account; version: bigint }> {
+  return change(books, scope, uuid, 'ledger.account.edited', (account, version) => {
+    assertMatches(ifMatch, version);
+    if (account.status === 'closed') throw refuse('account_closed', `Account ${account.id} is closed.`);
+    const { credit_limit, ...rest } = body;
+    return credit_limit === undefined
+      ? rest
+      : { ...rest, credit_limit: creditLimitOf(credit_limit, account.currency) };
+  });
+}
+
+/** Sets whether anything may move on an account. What is so already stays so. */
+export function setStatus(
+  books: Books,
+  scope: Scope,
+  uuid: string,
+  status: Account['status'],
+): Promise<{ account: Account; version: bigint }> {
+  const event = { open: 'unfrozen', frozen: 'frozen', closed: 'closed' }[status];
+  return change(books, scope, uuid, `ledger.account.${event}`, (account) => {
+    if (account.status === status) return {};
+    if (account.status === 'closed')
+      throw refuse('account_closed', `Account ${account.id} is closed for good.`);
+    return { status };
+  });
+}

@@ -1,0 +1,317 @@
+do $$
+begin
+  if not exists (select from pg_roles where rolname = 'ledger') then
+    create role ledger nologin;
+  end if;
+exception when duplicate_object or unique_violation then null;
+end $$;
+do $$
+begin
+  if not (select rolsuper from pg_roles where rolname = current_user) then
+    execute format('grant ledger to %I', current_user);
+  end if;
+end $$;
+
+create schema ledger authorization financialapi_owner;
+set local role financialapi_owner;
+grant usage on schema ledger to ledger;
+
+-- Primary keys begin with tenant and environment. Other indexes begin with what they are for: where all of them began
+-- alike, a planner without statistics could choose any of them for any look-up (docs/performance.md).
+
+create type ledger.side as enum ('debit', 'credit');
+create type ledger.account_type as enum ('asset', 'liability', 'equity', 'income', 'expense');
+create type ledger.account_status as enum ('open', 'frozen', 'closed');
+
+-- One row for each tenant and environment: what is counted without gaps. Whoever posts holds this row until its commit,
+-- so that positions become visible in their order.
+create table ledger.heads (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  position bigint not null default 0 check (position >= 0),
+  recorded_at timestamptz not null default '-infinity',
+  outbox_sequence bigint not null default 0,
+  account_number bigint not null default 0,
+  primary key (tenant_id, environment)
+) with (fillfactor = 10);
+comment on column ledger.heads.position is 'Position of the last transfer or hold step';
+comment on column ledger.heads.recorded_at is 'Its time; the next is never earlier, so that time and position agree';
+comment on column ledger.heads.account_number is 'Last number given to an account, shown by the v1 API only';
+
+create table ledger.chart_of_accounts (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  code text not null check (code ~ '^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$'),
+  name text not null check (length(name) between 1 and 255),
+  type ledger.account_type not null,
+  parent_code text,
+  created_at timestamptz not null default now(),
+  primary key (tenant_id, environment, code),
+  foreign key (tenant_id, environment, parent_code) references ledger.chart_of_accounts,
+  unique (tenant_id, environment, code, type),
+  -- A heading's type is that of all below it.
+  foreign key (tenant_id, environment, parent_code, type)
+    references ledger.chart_of_accounts (tenant_id, environment, code, type)
+);
+
+create table ledger.accounts (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  id uuid not null,
+  number bigint not null,
+  debits_posted bigint not null default 0 check (debits_posted >= 0),
+  credits_posted bigint not null default 0 check (credits_posted >= 0),
+  debits_pending bigint not null default 0 check (debits_pending >= 0),
+  credits_pending bigint not null default 0 check (credits_pending >= 0),
+  credit_limit bigint check (credit_limit >= 0),
+  version bigint not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  type ledger.account_type not null,
+  normal_side ledger.side not null generated always as
+    (case when type in ('asset', 'expense') then 'debit'::ledger.side else 'credit'::ledger.side end) stored,
+  status ledger.account_status not null default 'open',
+  may_send boolean not null default true,
+  may_receive boolean not null default true,
+  currency text not null check (currency ~ '^[A-Z]{3}$'),
+  chart_code text not null,
+  name text not null check (length(name) between 1 and 255),
+  metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+  primary key (tenant_id, environment, id),
+  unique (number, tenant_id, environment),
+  foreign key (tenant_id, environment, chart_code, type)
+    references ledger.chart_of_accounts (tenant_id, environment, code, type),
+  constraint accounts_not_overdrawn check (
+    credit_limit is null
+    or case normal_side
+      when 'credit' then credits_posted - debits_posted - debits_pending
+      else debits_posted - credits_posted - credits_pending
+    end >= -credit_limit
+  ),
+  constraint accounts_closed_is_empty check (
+    status <> 'closed' or (debits_posted = credits_posted and debits_pending = 0 and credits_pending = 0)
+  )
+) with (fillfactor = 60);
+comment on column ledger.accounts.credit_limit is
+  'How far below zero the balance on the normal side may go, what is held included: 0 not at all, null without limit';
+comment on column ledger.accounts.may_send is 'Whether the balance on the normal side may be decreased';
+comment on column ledger.accounts.may_receive is 'Whether the balance on the normal side may be increased';
+comment on column ledger.accounts.version is 'Counts edits, not postings; the ETag';
+create index accounts_by_chart on ledger.accounts (chart_code, tenant_id, environment, id);
+
+create table ledger.transfers (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  position bigint not null check (position > 0),
+  id uuid not null,
+  created_at timestamptz not null,
+  effective_date date not null,
+  kind text not null check (kind in ('transfer', 'reversal', 'capture')),
+  description text,
+  metadata jsonb,
+  reverses_id uuid,
+  hold_id uuid,
+  link_id uuid,
+  exchange jsonb,
+  primary key (tenant_id, environment, position),
+  unique (id, tenant_id, environment),
+  check ((kind = 'reversal') = (reverses_id is not null)),
+  check ((kind = 'capture') = (hold_id is not null))
+);
+comment on column ledger.transfers.link_id is 'Shared by transfers that were posted all or none';
+create index transfers_reversing on ledger.transfers (reverses_id, tenant_id, environment)
+  where reverses_id is not null;
+create index transfers_linked on ledger.transfers (link_id, tenant_id, environment) where link_id is not null;
+create index transfers_capturing on ledger.transfers (hold_id, tenant_id, environment) where hold_id is not null;
+
+create table ledger.entries (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  leg smallint not null check (leg >= 1),
+  reverses_leg smallint,
+  position bigint not null,
+  account_id uuid not null,
+  amount bigint not null check (amount > 0),
+  balance bigint not null,
+  effective_date date not null,
+  side ledger.side not null,
+  currency text not null,
+  primary key (tenant_id, environment, position, leg)
+);
+comment on column ledger.entries.balance is 'The account''s posted balance on its normal side, after this entry';
+comment on column ledger.entries.reverses_leg is 'Leg of the reversed transfer that this entry takes back';
+create index entries_of_account on ledger.entries (account_id, tenant_id, environment, position, leg);
+
+create table ledger.holds (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  id uuid not null,
+  debit_account_id uuid not null,
+  credit_account_id uuid not null,
+  amount bigint not null check (amount > 0),
+  captured bigint not null default 0 check (captured >= 0),
+  released bigint not null default 0 check (released >= 0),
+  steps integer not null default 1,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  expires_at timestamptz,
+  expired boolean not null default false,
+  currency text not null,
+  description text,
+  metadata jsonb,
+  primary key (tenant_id, environment, id),
+  check (captured + released <= amount)
+) with (fillfactor = 80);
+comment on column ledger.holds.amount is 'Placed and incremented, in minor units; what remains held is amount - captured - released';
+create index holds_expiring on ledger.holds (expires_at, tenant_id, environment)
+  where expires_at is not null and captured + released < amount;
+create index holds_of_debit_account on ledger.holds (debit_account_id, tenant_id, environment, id);
+create index holds_of_credit_account on ledger.holds (credit_account_id, tenant_id, environment, id);
+
+create table ledger.hold_steps (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  position bigint not null check (position > 0),
+  id uuid not null,
+  hold_id uuid not null,
+  step integer not null check (step >= 1),
+  kind text not null check (kind in ('place', 'increment', 'extend', 'capture', 'release', 'expire')),
+  pending_change bigint not null,
+  created_at timestamptz not null,
+  amount_after bigint not null,
+  captured_after bigint not null,
+  released_after bigint not null,
+  expires_at timestamptz,
+  primary key (tenant_id, environment, position),
+  unique (hold_id, tenant_id, environment, step)
+);
+comment on column ledger.hold_steps.pending_change is 'What the step adds to the amount held, in minor units';
+
+create table ledger.attempts (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  key text not null check (length(key) between 1 and 255),
+  item integer not null check (item >= 0),
+  created_at timestamptz not null,
+  operation text not null,
+  request text not null,
+  position bigint,
+  result_id uuid,
+  refusal jsonb,
+  primary key (tenant_id, environment, key, item),
+  check ((result_id is null) <> (refusal is null))
+);
+comment on table ledger.attempts is 'The outcome of every attempt, refusals too, under its idempotency key';
+comment on column ledger.attempts.item is '0 for a single request, from 1 on within a batch';
+
+create table ledger.outbox (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  sequence bigint not null,
+  id uuid not null,
+  time timestamptz not null,
+  position bigint,
+  type text not null,
+  source text not null,
+  subject text not null,
+  data json not null,
+  specversion text not null default '1.0',
+  datacontenttype text not null default 'application/json',
+  primary key (tenant_id, environment, sequence)
+);
+comment on table ledger.outbox is 'CloudEvents 1.0, committed with the change they tell of; carried in order of sequence';
+
+create table ledger.seals (
+  tenant_id uuid not null,
+  environment platform.environment not null,
+  first_position bigint not null,
+  last_position bigint not null,
+  digests bytea not null,
+  hash bytea not null check (length(hash) = 32),
+  sealed_at timestamptz not null default clock_timestamp(),
+  primary key (tenant_id, environment, last_position),
+  unique (tenant_id, environment, first_position),
+  check (first_position <= last_position)
+);
+comment on table ledger.seals is 'The hash chain over what was posted, a block a row, written after the commits it covers';
+
+do $$
+declare
+  v_table text;
+begin
+  foreach v_table in array array['heads', 'chart_of_accounts', 'accounts', 'transfers', 'entries', 'holds',
+                                 'hold_steps', 'attempts', 'outbox', 'seals'] loop
+    execute format('alter table ledger.%I enable row level security', v_table);
+    execute format('alter table ledger.%I force row level security', v_table);
+    execute format(
+      'create policy own_data on ledger.%I using (tenant_id = (select platform.tenant_id()) '
+      'and environment = (select platform.environment()))', v_table);
+    -- The owner has no login and acts only through the functions below, which name tenant and environment in every
+    -- statement themselves: the policy's conditions, added to those, would mislead the planner (docs/performance.md).
+    execute format('create policy posting on ledger.%I to financialapi_owner using (true)', v_table);
+    execute format('grant select on ledger.%I to ledger', v_table);
+  end loop;
+end $$;
+
+-- What the service's own role may write: never a counter, a position or a posting. Those go through ledger.post.
+grant insert (tenant_id, environment) on ledger.heads to ledger;
+grant update (outbox_sequence, account_number) on ledger.heads to ledger;
+grant insert on ledger.chart_of_accounts, ledger.attempts, ledger.outbox to ledger;
+grant update (name) on ledger.chart_of_accounts to ledger;
+grant insert (tenant_id, environment, id, number, credit_limit, type, may_send, may_receive, currency, chart_code,
+  name, metadata) on ledger.accounts to ledger;
+grant update (credit_limit, version, updated_at, status, may_send, may_receive, name, metadata)
+  on ledger.accounts to ledger;
+
+create function ledger.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '% of % is refused: the table is append-only', tg_op, tg_table_name
+    using errcode = 'restrict_violation';
+end $$;
+
+do $$
+declare
+  v_table text;
+begin
+  foreach v_table in array array['transfers', 'entries', 'hold_steps', 'attempts', 'seals'] loop
+    execute format('create trigger append_only before update or delete or truncate on ledger.%I '
+                   'for each statement execute function ledger.refuse_change()', v_table);
+  end loop;
+end $$;
+
+-- Holds for whoever inserts entries: each statement's entries are balanced, transfer by transfer and currency by
+-- currency, and each account already stands at the balance that its last entry says.
+create function ledger.check_entries() returns trigger language plpgsql as $$
+declare
+  v_bad record;
+begin
+  select position, currency, sum(case side when 'debit' then amount::numeric else -amount end) as difference
+    into v_bad
+    from inserted group by tenant_id, environment, position, currency
+    having sum(case side when 'debit' then amount::numeric else -amount end) <> 0 limit 1;
+  if found then
+    raise exception 'the entries at position % are not balanced: debits less credits are % minor units of %',
+      v_bad.position, v_bad.difference, v_bad.currency using errcode = 'check_violation';
+  end if;
+  select e.account_id, e.position into v_bad
+    from (select distinct on (tenant_id, environment, account_id) tenant_id, environment, account_id, position, balance, currency
+          from inserted order by tenant_id, environment, account_id, position desc, leg desc) e
+    left join lateral (
+      select * from ledger.accounts a
+        where a.tenant_id = e.tenant_id and a.environment = e.environment and a.id = e.account_id offset 0
+    ) a on true
+    where a.id is null or a.currency <> e.currency
+      or e.balance <> case a.normal_side when 'credit' then a.credits_posted - a.debits_posted
+                                         else a.debits_posted - a.credits_posted end
+    limit 1;
+  if found then
+    raise exception 'account % does not stand at the balance of its entry at position %', v_bad.account_id, v_bad.position
+      using errcode = 'check_violation';
+  end if;
+  return null;
+end $$;
+
+create trigger entries_are_balanced after insert on ledger.entries
+  referencing new table as inserted for each statement execute function ledger.check_entries();
+
+reset role;

@@ -1,0 +1,623 @@
+set local role financialapi_owner;
+
+-- Posts a batch of commands in their order, each with an outcome of its own, and returns a row for each.
+--
+-- It is the only way to move money: it locks the head of the tenant's ledger, so that one batch follows the other;
+-- finds what was attempted before; decides each command against the balances that the ones before it leave; and
+-- writes all of it in a handful of set-wise statements. Nothing is looked up within the loop but holds and reversed
+-- transfers. A command is described by the i-th member of each array, its legs by members of the p_leg_ arrays:
+--
+--   p_kinds      1 transfer, 2 reversal, 3 place a hold, 4 increment, 5 extend, 6 capture, 7 release, 8 expire
+--   p_groups     commands that stand beside each other with one number above 0 are posted all or none
+--   p_refs       the transfer to reverse; the hold to act on
+--   p_amounts    for hold steps: the amount, null for all that remains
+--   p_finals     for a capture: whether it releases what remains
+--   p_accounts   each account of the batch once; p_leg_slots are subscripts into it
+--
+-- `balances` stands in the first row only: the balance after each leg of the batch, null where nothing was posted.
+--
+-- A hold or a reversed transfer may stand in one command of a batch only; so may an idempotency key.
+create function ledger.post(
+  p_tenant_id uuid,
+  p_environment platform.environment,
+  p_ids uuid[],
+  p_kinds smallint[],
+  p_keys text[],
+  p_items integer[],
+  p_operations text[],
+  p_requests text[],
+  p_groups integer[],
+  p_link_ids uuid[],
+  p_effective_dates date[],
+  p_descriptions text[],
+  p_metadata text[],
+  p_exchanges text[],
+  p_refs uuid[],
+  p_amounts bigint[],
+  p_expiries timestamptz[],
+  p_finals boolean[],
+  p_events text[],
+  p_accounts uuid[],
+  p_leg_commands integer[],
+  p_leg_numbers smallint[],
+  p_leg_slots integer[],
+  p_leg_credits boolean[],
+  p_leg_amounts bigint[],
+  p_leg_currencies text[],
+  p_leg_reverses smallint[]
+) returns table (
+  code text,
+  detail json,
+  replayed boolean,
+  "position" bigint,
+  created_at timestamptz,
+  result_id uuid,
+  first_request text,
+  balances bigint[]
+)
+language plpgsql security definer
+set search_path = ledger, pg_catalog, pg_temp
+-- Every statement finds few rows by primary key in tables that may be large and were perhaps never analyzed. One
+-- plan, kept, with index look-ups: a planner left free reads all accounts for a small batch, and plans each anew.
+-- `lateral … offset 0` below is for the same: it makes the batch the outer side of each join.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  c_max constant bigint := 9223372036854775807;
+  n constant integer := cardinality(p_ids);
+  n_legs constant integer := cardinality(p_leg_commands);
+  v_position bigint;
+  v_first_position bigint;
+  v_now timestamptz;
+  v_sequence bigint;
+  -- by command
+  v_done boolean[] := array_fill(false, array[n]);
+  v_code text[] := array_fill(null::text, array[n]);
+  v_detail json[] := array_fill(null::json, array[n]);
+  v_replayed boolean[] := array_fill(false, array[n]);
+  v_out_position bigint[] := array_fill(null::bigint, array[n]);
+  v_out_created timestamptz[];
+  v_result uuid[];
+  v_first_request text[] := array_fill(null::text, array[n]);
+  -- by account
+  a_gate smallint[];
+  a_currency text[];
+  a_credit_normal boolean[];
+  a_limit bigint[];
+  a_debits bigint[];
+  a_credits bigint[];
+  a_debits_pending bigint[];
+  a_credits_pending bigint[];
+  a_ctid tid[];
+  a_touched boolean[] := array_fill(false, array[cardinality(p_accounts)]);
+  -- by leg
+  l_position bigint[] := array_fill(null::bigint, array[n_legs]);
+  l_balance bigint[] := array_fill(null::bigint, array[n_legs]);
+  -- hold steps, in their order
+  s_position bigint[] := '{}';
+  s_id uuid[] := '{}';
+  s_hold uuid[] := '{}';
+  s_step integer[] := '{}';
+  s_kind text[] := '{}';
+  s_change bigint[] := '{}';
+  s_amount bigint[] := '{}';
+  s_captured bigint[] := '{}';
+  s_released bigint[] := '{}';
+  s_expires timestamptz[] := '{}';
+  v_hold holds%rowtype;
+  v_original transfers%rowtype;
+  v_known record;
+  v_any_step boolean := false;
+  n_updated integer;
+  v_any_transfer boolean := false;
+  i integer;
+  j integer;
+  k smallint;
+  l integer := 1;
+  l_first integer;
+  l_last integer := 0;
+  l_group integer := 1;
+  i_group integer := 1;
+  s integer;
+  v_amount bigint;
+  v_balance bigint;
+  v_held bigint;
+  v_change bigint;
+  v_short boolean;
+  v_refusal text;
+  v_context json;
+begin
+  perform set_config('app.tenant_id', p_tenant_id::text, true), set_config('app.environment', p_environment::text, true);
+
+  select h.position, greatest(clock_timestamp(), h.recorded_at), h.outbox_sequence
+    into v_position, v_now, v_sequence
+    from heads h where h.tenant_id = p_tenant_id and h.environment = p_environment
+    for no key update;
+  if not found then
+    -- The first command of a tenant in this environment opens its books.
+    insert into heads (tenant_id, environment) values (p_tenant_id, p_environment) on conflict do nothing;
+    select h.position, greatest(clock_timestamp(), h.recorded_at), h.outbox_sequence
+      into v_position, v_now, v_sequence
+      from heads h where h.tenant_id = p_tenant_id and h.environment = p_environment
+      for no key update;
+  end if;
+  v_first_position := v_position;
+  v_out_created := array_fill(v_now, array[n]);
+  v_result := p_ids;
+
+  if (select count(*) <> count(distinct ref) from unnest(p_refs) ref where ref is not null) then
+    raise exception 'a hold or a reversed transfer stands in two commands of one batch' using errcode = 'invalid_parameter_value';
+  end if;
+
+  -- What was attempted before is answered as it was then.
+  perform from (select distinct unnest(p_keys) as key) sent
+    cross join lateral (
+      select from attempts a where a.tenant_id = p_tenant_id and a.environment = p_environment and a.key = sent.key offset 0
+    ) kept
+    limit 1;
+  if found then
+    for v_known in
+      select c.ord::integer as ord, a.key is not null and used.kept = used.sent as same_item, a.operation, a.request,
+             a.position, a.result_id, a.refusal, a.created_at,
+             (select f.request from attempts f where f.tenant_id = p_tenant_id and f.environment = p_environment
+                and f.key = c.key order by f.item limit 1) as any_request
+      from unnest(p_keys, p_items) with ordinality c (key, item, ord)
+      join (
+        select sent.key, sent.sent, (select count(*) from attempts a where a.tenant_id = p_tenant_id
+                                       and a.environment = p_environment and a.key = sent.key) as kept
+        from (select key, count(*) as sent from unnest(p_keys) key group by key) sent
+      ) used on used.key = c.key and used.kept > 0
+      left join attempts a on a.tenant_id = p_tenant_id and a.environment = p_environment
+        and a.key = c.key and a.item = c.item
+    loop
+      i := v_known.ord;
+      v_done[i] := true;
+      v_replayed[i] := true;
+      if not v_known.same_item or v_known.operation <> p_operations[i] or v_known.request <> p_requests[i] then
+        v_code[i] := 'idempotency_key_reused';
+        v_first_request[i] := coalesce(v_known.request, v_known.any_request);
+        v_detail[i] := json_build_object('first_operation', v_known.operation);
+      else
+        v_code[i] := v_known.refusal ->> 'code';
+        v_detail[i] := (v_known.refusal -> 'detail')::json;
+        v_out_position[i] := v_known.position;
+        v_out_created[i] := v_known.created_at;
+        v_result[i] := v_known.result_id;
+      end if;
+    end loop;
+  end if;
+
+  select array_agg(case when a.id is null then 1 else
+                     (case a.status when 'open' then 0 when 'frozen' then 2 else 4 end)
+                     + (case when a.may_send then 0 else 8 end) + (case when a.may_receive then 0 else 16 end)
+                   end::smallint order by u.slot),
+         array_agg(coalesce(a.currency, '') order by u.slot),
+         array_agg(coalesce(a.normal_side = 'credit', false) order by u.slot),
+         array_agg(coalesce(a.credit_limit, -1) order by u.slot),
+         array_agg(coalesce(a.debits_posted, 0) order by u.slot),
+         array_agg(coalesce(a.credits_posted, 0) order by u.slot),
+         array_agg(coalesce(a.debits_pending, 0) order by u.slot),
+         array_agg(coalesce(a.credits_pending, 0) order by u.slot),
+         array_agg(a.ctid order by u.slot)
+    into a_gate, a_currency, a_credit_normal, a_limit, a_debits, a_credits, a_debits_pending, a_credits_pending, a_ctid
+    from unnest(p_accounts) with ordinality u (id, slot)
+    left join lateral (
+      select a.ctid, a.* from accounts a
+        where a.tenant_id = p_tenant_id and a.environment = p_environment and a.id = u.id offset 0
+    ) a on true;
+
+  for i in 1..n loop
+    l_first := l;
+    while l <= n_legs and p_leg_commands[l] = i loop
+      l := l + 1;
+    end loop;
+    l_last := l - 1;
+    if i = 1 or p_groups[i] = 0 or p_groups[i] <> p_groups[i - 1] then
+      i_group := i;
+      l_group := l_first;
+    end if;
+    if v_done[i] then
+      continue;
+    end if;
+    k := p_kinds[i];
+    v_refusal := null;
+    v_context := null;
+
+    if p_groups[i] > 0 and i > i_group and v_code[i_group] is not null then
+      -- An earlier member of the group was refused, and with it all of the group.
+      v_refusal := 'linked_transfer_refused';
+      v_context := v_detail[i_group];
+      if v_code[i_group] <> 'linked_transfer_refused' then
+        v_context := json_build_object('refused_index', 0);
+      end if;
+    elsif k <= 2 then
+      if k = 2 then
+        select * into v_original from transfers t
+          where t.tenant_id = p_tenant_id and t.environment = p_environment and t.id = p_refs[i];
+        if not found then
+          v_refusal := 'transfer_not_found';
+        elsif v_original.kind = 'reversal' then
+          v_refusal := 'reversal_of_reversal';
+        else
+          -- Each leg takes back a leg of the original: same account, other side, never more than is left of it.
+          select json_build_object('leg', r.original_leg, 'left', coalesce(r.left_amount, 0)::text, 'currency', r.currency)
+            into v_context
+            from (
+              select p_leg_reverses[x] as original_leg, p_leg_currencies[x] as currency,
+                     o.amount - coalesce((
+                       select sum(e.amount) from transfers t
+                       join entries e on e.tenant_id = p_tenant_id and e.environment = p_environment
+                         and e.position = t.position and e.reverses_leg = p_leg_reverses[x]
+                       where t.tenant_id = p_tenant_id and t.environment = p_environment and t.reverses_id = v_original.id
+                     ), 0) as left_amount,
+                     o.account_id = p_accounts[p_leg_slots[x]] and (o.side = 'credit') <> p_leg_credits[x] as same_leg,
+                     p_leg_amounts[x] as wanted
+              from generate_series(l_first, l_last) x
+              left join entries o on o.tenant_id = p_tenant_id and o.environment = p_environment
+                and o.position = v_original.position and o.leg = p_leg_reverses[x]
+            ) r
+            where r.same_leg is not true or r.left_amount < r.wanted
+            limit 1;
+          if found then
+            v_refusal := 'reversal_exceeds_transfer';
+          end if;
+        end if;
+      end if;
+
+      v_short := false;
+      if v_refusal is null then
+        j := l_first;
+        while j <= l_last loop
+          s := p_leg_slots[j];
+          v_amount := p_leg_amounts[j];
+          if a_gate[s] <> 0 then
+            v_refusal := case
+              when a_gate[s] & 1 > 0 then 'account_not_found'
+              when a_gate[s] & 2 > 0 then 'account_frozen'
+              when a_gate[s] & 4 > 0 then 'account_closed'
+              when a_gate[s] & 8 > 0 and p_leg_credits[j] <> a_credit_normal[s] then 'account_may_not_send'
+              when a_gate[s] & 16 > 0 and p_leg_credits[j] = a_credit_normal[s] then 'account_may_not_receive'
+            end;
+          end if;
+          if v_refusal is null and a_currency[s] <> p_leg_currencies[j] then
+            v_refusal := 'currency_mismatch';
+          end if;
+          if v_refusal is null and v_amount > c_max - (case when p_leg_credits[j] then a_credits[s] else a_debits[s] end) then
+            v_refusal := 'balance_overflow';
+          end if;
+          if v_refusal is not null then
+            v_context := json_build_object('account_id', p_accounts[s], 'leg', p_leg_numbers[j], 'account_currency', a_currency[s]);
+            exit;
+          end if;
+          if p_leg_credits[j] then
+            a_credits[s] := a_credits[s] + v_amount;
+          else
+            a_debits[s] := a_debits[s] + v_amount;
+          end if;
+          if a_credit_normal[s] then
+            v_balance := a_credits[s] - a_debits[s];
+            v_held := a_debits_pending[s];
+          else
+            v_balance := a_debits[s] - a_credits[s];
+            v_held := a_credits_pending[s];
+          end if;
+          l_balance[j] := v_balance;
+          if p_leg_credits[j] <> a_credit_normal[s] and a_limit[s] >= 0 and v_balance - v_held < -a_limit[s] then
+            v_short := true;
+          end if;
+          j := j + 1;
+        end loop;
+
+        if v_short and v_refusal is null then
+          -- A later leg of the same transfer may have made up for it: what counts is how the transfer leaves the account.
+          for x in l_first..l_last loop
+            s := p_leg_slots[x];
+            if a_limit[s] >= 0 and p_leg_credits[x] <> a_credit_normal[s] then
+              v_balance := case when a_credit_normal[s] then a_credits[s] - a_debits[s] - a_debits_pending[s]
+                                else a_debits[s] - a_credits[s] - a_credits_pending[s] end;
+              if v_balance < -a_limit[s] then
+                v_refusal := 'insufficient_funds';
+                v_context := json_build_object('account_id', p_accounts[s], 'currency', a_currency[s],
+                  'short', (-a_limit[s] - v_balance)::text);
+                exit;
+              end if;
+            end if;
+          end loop;
+        end if;
+
+        if v_refusal is not null then
+          -- Take back the legs that were applied: those before j.
+          for x in l_first..j - 1 loop
+            s := p_leg_slots[x];
+            if p_leg_credits[x] then
+              a_credits[s] := a_credits[s] - p_leg_amounts[x];
+            else
+              a_debits[s] := a_debits[s] - p_leg_amounts[x];
+            end if;
+          end loop;
+        else
+          v_position := v_position + 1;
+          v_out_position[i] := v_position;
+          v_any_transfer := true;
+          for x in l_first..l_last loop
+            l_position[x] := v_position;
+            a_touched[p_leg_slots[x]] := true;
+          end loop;
+        end if;
+      end if;
+
+      if v_refusal is not null and p_groups[i] > 0 and i > i_group then
+        -- All of the group is taken back.
+        for x in l_group..l_first - 1 loop
+          if l_position[x] is not null then
+            s := p_leg_slots[x];
+            if p_leg_credits[x] then
+              a_credits[s] := a_credits[s] - p_leg_amounts[x];
+            else
+              a_debits[s] := a_debits[s] - p_leg_amounts[x];
+            end if;
+            l_position[x] := null;
+          end if;
+        end loop;
+        v_position := v_position - (i - i_group);
+        for x in i_group..i - 1 loop
+          v_out_position[x] := null;
+          v_code[x] := 'linked_transfer_refused';
+          v_detail[x] := json_build_object('refused_index', i - i_group);
+        end loop;
+      end if;
+    else
+      -- Holds. The first leg is the debit account, the second the credit account; both are absent if Node found no
+      -- such hold.
+      if k > 3 then
+        select * into v_hold from holds h
+          where h.tenant_id = p_tenant_id and h.environment = p_environment and h.id = p_refs[i];
+        if not found then
+          v_refusal := 'hold_not_found';
+        elsif p_accounts[p_leg_slots[l_first]] is distinct from v_hold.debit_account_id
+            or p_accounts[p_leg_slots[l_first + 1]] is distinct from v_hold.credit_account_id then
+          raise exception 'the legs of hold % are not its accounts', v_hold.id using errcode = 'invalid_parameter_value';
+        elsif k <> 8 and v_hold.captured + v_hold.released = v_hold.amount then
+          v_refusal := case when v_hold.expired then 'hold_expired' else 'hold_closed' end;
+        elsif k not in (7, 8) and v_hold.expires_at <= v_now then
+          v_refusal := 'hold_expired';
+        elsif k = 8 and (v_hold.captured + v_hold.released = v_hold.amount
+            or v_hold.expires_at is null or v_hold.expires_at > v_now) then
+          v_refusal := 'hold_not_due';
+        end if;
+      end if;
+
+      if v_refusal is null and k not in (7, 8) then
+        for x in l_first..l_last loop
+          s := p_leg_slots[x];
+          v_refusal := case
+            when a_gate[s] & 1 > 0 then 'account_not_found'
+            when a_gate[s] & 2 > 0 then 'account_frozen'
+            when a_gate[s] & 4 > 0 then 'account_closed'
+            when k in (3, 4) and a_gate[s] & 8 > 0 and p_leg_credits[x] <> a_credit_normal[s] then 'account_may_not_send'
+            when k in (3, 4) and a_gate[s] & 16 > 0 and p_leg_credits[x] = a_credit_normal[s] then 'account_may_not_receive'
+            when a_currency[s] <> p_leg_currencies[x] then 'currency_mismatch'
+          end;
+          if v_refusal is not null then
+            v_context := json_build_object('account_id', p_accounts[s], 'leg', p_leg_numbers[x], 'account_currency', a_currency[s]);
+            exit;
+          end if;
+        end loop;
+      end if;
+
+      if v_refusal is null then
+        v_amount := coalesce(p_amounts[i], v_hold.amount - v_hold.captured - v_hold.released);
+        if k = 3 then
+          v_hold := null;
+          v_hold.id := p_ids[i];
+          v_hold.amount := v_amount;
+          v_hold.captured := 0;
+          v_hold.released := 0;
+          v_hold.steps := 0;
+          v_hold.expires_at := p_expiries[i];
+          if v_hold.expires_at <= v_now then
+            v_refusal := 'expiry_in_the_past';
+          end if;
+          v_change := v_amount;
+        elsif k = 4 then
+          v_change := v_amount;
+          if v_amount > c_max - v_hold.amount then
+            v_refusal := 'balance_overflow';
+          else
+            v_hold.amount := v_hold.amount + v_amount;
+          end if;
+        elsif k = 5 then
+          v_change := 0;
+          if v_hold.expires_at is null or p_expiries[i] <= greatest(v_now, v_hold.expires_at) then
+            v_refusal := 'expiry_not_later';
+            v_context := json_build_object('expires_at', v_hold.expires_at);
+          end if;
+          v_hold.expires_at := p_expiries[i];
+        elsif v_amount > v_hold.amount - v_hold.captured - v_hold.released then
+          v_refusal := 'amount_exceeds_hold';
+          v_context := json_build_object('currency', v_hold.currency,
+            'remaining', (v_hold.amount - v_hold.captured - v_hold.released)::text);
+        elsif k = 6 then
+          v_hold.captured := v_hold.captured + v_amount;
+          v_change := -v_amount;
+          if p_finals[i] then
+            v_change := v_change - (v_hold.amount - v_hold.captured - v_hold.released);
+            v_hold.released := v_hold.amount - v_hold.captured;
+          end if;
+        else
+          v_hold.released := v_hold.released + v_amount;
+          v_hold.expired := k = 8;
+          v_change := -v_amount;
+        end if;
+      end if;
+
+      if v_refusal is null and v_change > 0 then
+        for x in l_first..l_last loop
+          s := p_leg_slots[x];
+          if v_change > c_max - (case when p_leg_credits[x] then a_credits_pending[s] else a_debits_pending[s] end) then
+            v_refusal := 'balance_overflow';
+          elsif p_leg_credits[x] <> a_credit_normal[s] and a_limit[s] >= 0 then
+            v_balance := case when a_credit_normal[s] then a_credits[s] - a_debits[s] - a_debits_pending[s]
+                              else a_debits[s] - a_credits[s] - a_credits_pending[s] end - v_change;
+            if v_balance < -a_limit[s] then
+              v_refusal := 'insufficient_funds';
+            end if;
+          end if;
+          if v_refusal is not null then
+            v_context := json_build_object('account_id', p_accounts[s], 'currency', a_currency[s],
+              'short', (-a_limit[s] - v_balance)::text);
+            exit;
+          end if;
+        end loop;
+      end if;
+      if v_refusal is null and k = 6 then
+        for x in l_first..l_last loop
+          s := p_leg_slots[x];
+          if v_amount > c_max - (case when p_leg_credits[x] then a_credits[s] else a_debits[s] end) then
+            v_refusal := 'balance_overflow';
+            v_context := json_build_object('account_id', p_accounts[s], 'leg', p_leg_numbers[x], 'account_currency', a_currency[s]);
+          end if;
+        end loop;
+      end if;
+
+      if v_refusal is null then
+        v_position := v_position + 1;
+        v_out_position[i] := v_position;
+        v_any_step := true;
+        for x in l_first..l_last loop
+          s := p_leg_slots[x];
+          a_touched[s] := true;
+          if p_leg_credits[x] then
+            a_credits_pending[s] := a_credits_pending[s] + v_change;
+          else
+            a_debits_pending[s] := a_debits_pending[s] + v_change;
+          end if;
+          if k = 6 then
+            v_any_transfer := true;
+            p_leg_amounts[x] := v_amount;
+            l_position[x] := v_position;
+            if p_leg_credits[x] then
+              a_credits[s] := a_credits[s] + v_amount;
+            else
+              a_debits[s] := a_debits[s] + v_amount;
+            end if;
+            l_balance[x] := case when a_credit_normal[s] then a_credits[s] - a_debits[s] else a_debits[s] - a_credits[s] end;
+          end if;
+        end loop;
+        v_hold.steps := v_hold.steps + 1;
+        if k = 3 then
+          insert into holds (tenant_id, environment, id, debit_account_id, credit_account_id, amount, created_at,
+                             updated_at, expires_at, currency, description, metadata)
+            values (p_tenant_id, p_environment, p_ids[i], p_accounts[p_leg_slots[l_first]],
+                    p_accounts[p_leg_slots[l_first + 1]], v_amount, v_now, v_now, v_hold.expires_at,
+                    p_leg_currencies[l_first], p_descriptions[i], p_metadata[i]::jsonb);
+        else
+          update holds h set amount = v_hold.amount, captured = v_hold.captured, released = v_hold.released,
+              steps = v_hold.steps, expires_at = v_hold.expires_at, expired = v_hold.expired, updated_at = v_now
+            where h.tenant_id = p_tenant_id and h.environment = p_environment and h.id = v_hold.id;
+        end if;
+        j := cardinality(s_position) + 1;
+        s_position[j] := v_position;
+        s_id[j] := p_ids[i];
+        s_hold[j] := v_hold.id;
+        s_step[j] := v_hold.steps;
+        s_kind[j] := (array['place', 'increment', 'extend', 'capture', 'release', 'expire'])[k - 2];
+        s_change[j] := v_change;
+        s_amount[j] := v_hold.amount;
+        s_captured[j] := v_hold.captured;
+        s_released[j] := v_hold.released;
+        s_expires[j] := v_hold.expires_at;
+      end if;
+    end if;
+
+    if v_refusal is not null then
+      v_code[i] := v_refusal;
+      v_detail[i] := v_context;
+    end if;
+  end loop;
+
+  if v_position > v_first_position then
+    update accounts a
+      set debits_posted = u.debits, credits_posted = u.credits,
+          debits_pending = u.debits_pending, credits_pending = u.credits_pending
+      from unnest(a_ctid, a_touched, a_debits, a_credits, a_debits_pending, a_credits_pending)
+        u (tid, touched, debits, credits, debits_pending, credits_pending)
+      where u.touched and a.ctid = u.tid;
+    get diagnostics n_updated = row_count;
+    if n_updated <> (select count(*) from unnest(a_touched) touched where touched) then
+      -- Somebody edited one of the accounts without holding the head: it has moved since it was read.
+      raise exception 'an account was changed while a batch was posted to it' using errcode = 'serialization_failure';
+    end if;
+  end if;
+
+  if v_any_transfer then
+    insert into transfers (tenant_id, environment, position, id, created_at, effective_date, kind, description, metadata,
+                           reverses_id, hold_id, link_id, exchange)
+      select p_tenant_id, p_environment, c.position, c.id, v_now, coalesce(c.effective_date, (v_now at time zone 'UTC')::date),
+             case c.kind when 1 then 'transfer' when 2 then 'reversal' else 'capture' end,
+             c.description, c.metadata::jsonb,
+             case c.kind when 2 then c.ref end, case c.kind when 6 then c.ref end, c.link_id, c.exchange::jsonb
+      from unnest(v_out_position, v_done, p_ids, p_kinds, p_effective_dates, p_descriptions, p_metadata, p_refs, p_link_ids, p_exchanges)
+        c (position, done, id, kind, effective_date, description, metadata, ref, link_id, exchange)
+      where c.position is not null and not c.done and c.kind in (1, 2, 6);
+
+    insert into entries (tenant_id, environment, position, leg, account_id, side, amount, currency, balance,
+                         effective_date, reverses_leg)
+      select p_tenant_id, p_environment, e.position, e.leg, p_accounts[e.slot],
+             case when e.credit then 'credit'::side else 'debit'::side end,
+             e.amount, e.currency, e.balance,
+             coalesce(p_effective_dates[e.command], (v_now at time zone 'UTC')::date), e.reverses_leg
+      from unnest(l_position, p_leg_commands, p_leg_numbers, p_leg_slots, p_leg_credits, p_leg_amounts, p_leg_currencies,
+                  l_balance, p_leg_reverses)
+        e (position, command, leg, slot, credit, amount, currency, balance, reverses_leg)
+      where e.position is not null;
+  end if;
+
+  if v_any_step then
+    insert into hold_steps (tenant_id, environment, position, id, hold_id, step, kind, pending_change, created_at,
+                            amount_after, captured_after, released_after, expires_at)
+      select p_tenant_id, p_environment, t.position, t.id, t.hold_id, t.step, t.kind, t.change, v_now,
+             t.amount, t.captured, t.released, t.expires_at
+      from unnest(s_position, s_id, s_hold, s_step, s_kind, s_change, s_amount, s_captured, s_released, s_expires)
+        t (position, id, hold_id, step, kind, change, amount, captured, released, expires_at);
+  end if;
+
+  insert into attempts (tenant_id, environment, key, item, created_at, operation, request, position, result_id, refusal)
+    select p_tenant_id, p_environment, c.key, c.item, v_now, c.operation, c.request, c.position,
+           case when c.code is null then c.id end,
+           case when c.code is not null then jsonb_build_object('code', c.code, 'detail', c.detail) end
+    from unnest(v_done, p_keys, p_items, p_operations, p_requests, v_out_position, p_ids, v_code, v_detail)
+      c (done, key, item, operation, request, position, id, code, detail)
+    where not c.done;
+
+  if v_position > v_first_position then
+    insert into outbox (tenant_id, environment, sequence, id, time, position, type, source, subject, data)
+      select p_tenant_id, p_environment, v_sequence + c.position - v_first_position, c.id, v_now, c.position,
+             (array['ledger.transfer.posted', 'ledger.transfer.reversed', 'ledger.hold.placed', 'ledger.hold.incremented',
+                    'ledger.hold.extended', 'ledger.hold.captured', 'ledger.hold.released', 'ledger.hold.expired'])[c.kind],
+             '/ledger', coalesce(case when c.kind > 3 then c.ref end, c.id)::text, c.event::json
+      from unnest(v_out_position, v_done, p_ids, p_kinds, p_refs, p_events) c (position, done, id, kind, ref, event)
+      where c.position is not null and not c.done;
+
+    update heads h set position = v_position, recorded_at = v_now,
+        outbox_sequence = v_sequence + v_position - v_first_position
+      where h.tenant_id = p_tenant_id and h.environment = p_environment;
+  end if;
+
+  return query
+    select c.code, c.detail, c.replayed, c.position, c.created_at, c.result_id, c.first_request,
+           case c.ord when 1 then l_balance end
+    from unnest(v_code, v_detail, v_replayed, v_out_position, v_out_created, v_result, v_first_request)
+      with ordinality c (code, detail, replayed, position, created_at, result_id, first_request, ord)
+    order by c.ord;
+end $$;
+
+revoke execute on function ledger.post from public;
+grant execute on function ledger.post to ledger;
+
+reset role;

@@ -1,0 +1,105 @@
+import { type Static, Type } from 'typebox';
+import { findExponent } from '../../platform/currencies.ts';
+import type { Scope } from '../../platform/db.ts';
+import { Text } from '../../platform/http.ts';
+import { canonicalRequest } from '../../platform/idempotency.ts';
+import { formatId, newUuid } from '../../platform/ids.ts';
+import { Currency, Money } from '../../platform/money.ts';
+import type { Attempt, Books } from './books.ts';
+import { type Account, AccountType, ChartCode, Metadata } from './contract.ts';
+import { refuse } from './errors.ts';
+import { addEvent, createOnce } from './once.ts';
+import { getAccount } from './read-accounts.ts';
+import { nonNegativeAmount } from './terms.ts';
+
+export const OpenAccountRequest = Type.Object(
+  {
+    name: Text({ min: 1, max: 255, description: 'Any name; it need not be unique', examples: ['Ana Souza'] }),
+    currency: Currency,
+    chart_code: ChartCode,
+    credit_limit: Type.Optional(
+      Type.Union([Money, Type.Null()], {
+        description: 'How far below zero the balance may go. Absent: not at all. Null: without limit',
+      }),
+    ),
+    may_send: Type.Optional(Type.Boolean({ default: true })),
+    may_receive: Type.Optional(Type.Boolean({ default: true })),
+    metadata: Type.Optional(Metadata),
+  },
+  { additionalProperties: false },
+);
+export type OpenAccountRequest = Static<typeof OpenAccountRequest>;
+
+const ChartRow = Type.Object({ type: AccountType });
+
+/** A credit limit in minor units of the account's currency; null without limit. */
+export function creditLimitOf(limit: Money | null | undefined, currency: string): bigint | null {
+  if (limit === undefined) return 0n;
+  if (limit === null) return null;
+  if (limit.currency !== currency) {
+    throw refuse(
+      'currency_mismatch',
+      `The credit limit is in ${limit.currency}, the account in ${currency}.`,
+    );
+  }
+  return nonNegativeAmount(limit);
+}
+
+/** Opens an account, once for each idempotency key. */
+export async function openAccount(
+  books: Books,
+  scope: Scope,
+  body: OpenAccountRequest,
+  attempt: Attempt,
+): Promise<{ account: Account; version: bigint; replayed: boolean }> {
+  if (findExponent(body.currency) === undefined) {
+    throw refuse('unknown_currency', `${body.currency} is not an active ISO 4217 currency.`);
+  }
+  const limit = creditLimitOf(body.credit_limit, body.currency);
+  const { id, replayed } = await createOnce(
+    books.db,
+    scope,
+    { ...attempt, request: canonicalRequest(body) },
+    async (tx) => {
+      const [chart] = await tx.rows(
+        ChartRow,
+        'select type from ledger.chart_of_accounts where tenant_id = $1 and environment = $2 and code = $3',
+        [scope.tenant_id, scope.environment, body.chart_code],
+      );
+      if (chart === undefined) {
+        throw refuse('chart_code_not_found', `The chart of accounts has no code ${body.chart_code}.`);
+      }
+      const uuid = newUuid();
+      await tx.run(
+        `with head as (
+           update ledger.heads set account_number = account_number + 1
+           where tenant_id = $1 and environment = $2 returning account_number)
+         insert into ledger.accounts (tenant_id, environment, id, number, name, currency, chart_code, type, credit_limit,
+                                      may_send, may_receive, metadata)
+         select $1, $2, $3, account_number, $4, $5, $6, $7, $8, $9, $10, $11 from head`,
+        [
+          scope.tenant_id,
+          scope.environment,
+          uuid,
+          body.name,
+          body.currency,
+          body.chart_code,
+          chart.type,
+          limit,
+          body.may_send ?? true,
+          body.may_receive ?? true,
+          JSON.stringify(body.metadata ?? {}),
+        ],
+      );
+      await addEvent(tx, scope, {
+        id: newUuid(),
+        type: 'ledger.account.opened',
+        subject: uuid,
+        data: { ...body, id: formatId('acc', uuid), type: chart.type },
+      });
+      return uuid;
+    },
+  );
+  const found = await books.db.read(scope, (tx) => getAccount(tx, scope, id));
+  return { ...found, replayed };
+}

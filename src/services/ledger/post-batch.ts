@@ -1,0 +1,150 @@
+import { type Static, Type } from 'typebox';
+import type { Scope } from '../../platform/db.ts';
+import { ProblemBody, problemBody, Text } from '../../platform/http.ts';
+import { newUuid } from '../../platform/ids.ts';
+import { Problem } from '../../platform/problem.ts';
+import type { Attempt, Books } from './books.ts';
+import { Transfer } from './contract.ts';
+import { refuse } from './errors.ts';
+import { TransferRequest, termsOf, transferCommand, transferFor } from './post-transfer.ts';
+import type { Command } from './posting.ts';
+
+const MAX_TRANSFERS = 1_000;
+
+export const BatchRequest = Type.Object(
+  {
+    atomic: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'Post all or none; otherwise each transfer stands for itself',
+      }),
+    ),
+    transfers: Type.Array(
+      Type.Object(
+        {
+          ...TransferRequest.properties,
+          link: Type.Optional(
+            Text({
+              min: 1,
+              max: 64,
+              description: 'Transfers side by side with the same link are posted all or none',
+            }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, maxItems: MAX_TRANSFERS },
+    ),
+  },
+  { additionalProperties: false },
+);
+export type BatchRequest = Static<typeof BatchRequest>;
+
+/** The outcome of one transfer of a batch. */
+const BatchItem = Type.Object({
+  status: Type.Integer({ description: 'HTTP status that the transfer alone would have been answered with' }),
+  transfer: Type.Optional(Transfer),
+  problem: Type.Optional(Type.Omit(ProblemBody, ['request_id'])),
+});
+
+export const BatchResult = Type.Object({
+  posted: Type.Integer({ description: 'Transfers that were posted' }),
+  refused: Type.Integer(),
+  outcomes: Type.Array(BatchItem, { description: 'In the order of the request' }),
+});
+export type BatchResult = Static<typeof BatchResult>;
+
+/** Number of the group that each transfer belongs to; 0 stands for itself. */
+function groupsOf(body: BatchRequest): number[] {
+  if (body.atomic === true) return body.transfers.map(() => 1);
+  const groups = new Map<string, number>();
+  let previous: string | undefined;
+  return body.transfers.map(({ link }, index) => {
+    const seen = link === undefined ? undefined : groups.get(link);
+    if (seen !== undefined && link !== previous) {
+      throw refuse('links_not_adjacent', `The link ${link} is taken up again at place ${index}.`, {
+        errors: [{ pointer: `/transfers/${index}/link`, detail: 'must stand beside the others of its link' }],
+      });
+    }
+    previous = link;
+    if (link === undefined) return 0;
+    const group = seen ?? groups.size + 1;
+    groups.set(link, group);
+    return group;
+  });
+}
+
+/**
+ * Posts up to 1,000 transfers in one commit, each with an outcome of its own in the order of the request.
+ * The idempotency key is that of the whole batch.
+ */
+export async function postBatch(
+  books: Books,
+  scope: Scope,
+  body: BatchRequest,
+  attempt: Attempt,
+  options: { dry_run: boolean; publicUrl: string },
+): Promise<{ result: BatchResult; replayed: boolean }> {
+  const groups = groupsOf(body);
+  const links = new Map<number, string>();
+  const prepared = body.transfers.map((transfer, index): Command | Problem => {
+    const group = groups[index] ?? 0;
+    const link_id = links.get(group) ?? newUuid();
+    if (group > 0) links.set(group, link_id);
+    const { link: _, ...terms } = transfer;
+    try {
+      return transferCommand(terms, {
+        ...attempt,
+        item: index + 1,
+        ...(group > 0 ? { group, link_id } : {}),
+      });
+    } catch (error) {
+      if (error instanceof Problem) return error;
+      throw error;
+    }
+  });
+
+  // A transfer that cannot be posted for what it says itself takes its group with it.
+  const broken = new Map<number, number>();
+  for (const [index, item] of prepared.entries()) {
+    const group = groups[index] ?? 0;
+    if (item instanceof Problem && group > 0 && !broken.has(group))
+      broken.set(group, index - groups.indexOf(group));
+  }
+  for (const [index, item] of prepared.entries()) {
+    const refused_index = broken.get(groups[index] ?? 0);
+    if (refused_index !== undefined && !(item instanceof Problem)) {
+      prepared[index] = refuse(
+        'linked_transfer_refused',
+        `The transfer at place ${refused_index} of the link was refused.`,
+        { refused_index },
+      );
+    }
+  }
+
+  const commands = prepared.filter((item): item is Command => !(item instanceof Problem));
+  const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
+  const outcomes = await submit(scope, commands);
+  const outcomeOf = new Map(commands.map((command, index) => [command, outcomes[index]]));
+  const items = await Promise.all(
+    prepared.map(async (item, index): Promise<Static<typeof BatchItem>> => {
+      try {
+        if (item instanceof Problem) throw item;
+        const outcome = outcomeOf.get(item);
+        if (outcome === undefined) throw new Error('a command without an outcome');
+        const terms = termsOf(body.transfers[index] ?? {});
+        return { status: 201, transfer: await transferFor(books, scope, item, outcome, terms) };
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        // The key is that of the batch: used for another request, nothing of this one was looked at.
+        if (error.code === 'idempotency_key_reused') throw error;
+        return { status: error.type.status, problem: problemBody(error, options.publicUrl) };
+      }
+    }),
+  );
+  const posted = items.filter(({ transfer }) => transfer !== undefined).length;
+  return {
+    result: { posted, refused: items.length - posted, outcomes: items },
+    replayed: outcomes.some(({ replayed }) => replayed),
+  };
+}

@@ -1,0 +1,374 @@
+/**
+ * Group commit. What waits is posted by one call of `ledger.post` in one commit, each command with an outcome of
+ * its own; while a batch commits, the next one gathers. An idle lane posts at once.
+ *
+ * A lane is a tenant and environment, since their positions have no gaps and so are handed out one batch after the
+ * other. Commands are safe to repeat because each carries an idempotency key that is kept in the commit: a batch
+ * whose outcome was lost with the connection is simply posted again.
+ */
+import { Type } from 'typebox';
+import {
+  type Database,
+  isConnectionFailure,
+  isRetryable,
+  type Scope,
+  type Transaction,
+} from '../../platform/db.ts';
+import { type Problem, refuse } from '../../platform/problem.ts';
+
+/** Numbers as `ledger.post` knows them. */
+export const commandKinds = {
+  transfer: 1,
+  reversal: 2,
+  place: 3,
+  increment: 4,
+  extend: 5,
+  capture: 6,
+  release: 7,
+  expire: 8,
+} as const;
+
+export type Side = 'debit' | 'credit';
+
+/** One line of a command: `amount` in minor units of `currency`, ids as bare UUIDs. */
+export interface Leg {
+  account_id: string;
+  side: Side;
+  amount: bigint;
+  currency: string;
+  /** For a reversal: the leg of the original that this one takes back. */
+  reverses_leg?: number;
+}
+
+export interface Command {
+  id: string;
+  kind: keyof typeof commandKinds;
+  /** Idempotency key, and the command's place in its batch: 0 for a single request, from 1 on otherwise. */
+  key: string;
+  item: number;
+  /** What was asked, e.g. `POST /api/v2/transfers`; with `request` it is what a repetition must equal. */
+  operation: string;
+  request: string;
+  /** Commands of one submission with the same number above 0, side by side, are posted all or none. */
+  group?: number;
+  link_id?: string;
+  effective_date?: string | undefined;
+  description?: string | undefined;
+  /** JSON texts. */
+  metadata?: string | undefined;
+  exchange?: string | undefined;
+  event: string;
+  /** The transfer to reverse or the hold to act on. */
+  ref?: string;
+  /** For hold steps; absent means all that remains. */
+  amount?: bigint | undefined;
+  expires_at?: string | undefined;
+  final?: boolean;
+  legs: readonly Leg[];
+}
+
+const Row = Type.Object({
+  /** Null if it was done; else a code of the catalogue. */
+  code: Type.Union([Type.String(), Type.Null()]),
+  detail: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
+  /** Whether this is what an earlier attempt with the same key came to. */
+  replayed: Type.Boolean(),
+  position: Type.Union([Type.BigInt(), Type.Null()]),
+  created_at: Type.String(),
+  result_id: Type.Union([Type.String(), Type.Null()]),
+  first_request: Type.Union([Type.String(), Type.Null()]),
+  /** In the first row only: of all legs of the batch. */
+  balances: Type.Union([Type.Array(Type.Union([Type.BigInt(), Type.Null()])), Type.Null()]),
+});
+
+export interface Outcome extends Omit<Type.Static<typeof Row>, 'balances'> {
+  /** Balance of the account after each leg, in the legs' order; null where the command posted no entry now. */
+  balances: (bigint | null)[];
+}
+
+const parameterTypes = [
+  'uuid',
+  'platform.environment',
+  'uuid[]',
+  'smallint[]',
+  'text[]',
+  'integer[]',
+  'text[]',
+  'text[]',
+  'integer[]',
+  'uuid[]',
+  'date[]',
+  'text[]',
+  'text[]',
+  'text[]',
+  'uuid[]',
+  'bigint[]',
+  'timestamptz[]',
+  'boolean[]',
+  'text[]',
+  'uuid[]',
+  'integer[]',
+  'smallint[]',
+  'integer[]',
+  'boolean[]',
+  'bigint[]',
+  'text[]',
+  'smallint[]',
+];
+
+const post = {
+  name: 'ledger.post',
+  text: `select * from ledger.post(${parameterTypes.map((type, index) => `$${index + 1}::${type}`).join(', ')})`,
+};
+
+/** An array of values that need no quotes: numbers, ids, dates. Absent members are NULL. */
+function plainArray(values: readonly (string | number | bigint | boolean | undefined)[]): string {
+  let text = '{';
+  for (const [index, value] of values.entries()) {
+    if (index > 0) text += ',';
+    text += value === undefined ? 'NULL' : String(value);
+  }
+  return `${text}}`;
+}
+
+/** An array of any texts, quoted as PostgreSQL reads array literals. */
+function textArray(values: readonly (string | undefined)[]): string {
+  let text = '{';
+  for (const [index, value] of values.entries()) {
+    if (index > 0) text += ',';
+    text += value === undefined ? 'NULL' : `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
+  }
+  return `${text}}`;
+}
+
+function parametersOf(scope: Scope, commands: readonly Command[]): string[] {
+  const slots = new Map<string, number>();
+  const legCommands: number[] = [];
+  const legNumbers: number[] = [];
+  const legSlots: number[] = [];
+  const legCredits: boolean[] = [];
+  const legAmounts: bigint[] = [];
+  const legCurrencies: string[] = [];
+  const legReverses: (number | undefined)[] = [];
+  for (const [index, command] of commands.entries()) {
+    for (const [number, leg] of command.legs.entries()) {
+      let slot = slots.get(leg.account_id);
+      if (slot === undefined) {
+        slot = slots.size + 1;
+        slots.set(leg.account_id, slot);
+      }
+      legCommands.push(index + 1);
+      legNumbers.push(number + 1);
+      legSlots.push(slot);
+      legCredits.push(leg.side === 'credit');
+      legAmounts.push(leg.amount);
+      legCurrencies.push(leg.currency);
+      legReverses.push(leg.reverses_leg);
+    }
+  }
+  return [
+    scope.tenant_id,
+    scope.environment,
+    plainArray(commands.map(({ id }) => id)),
+    plainArray(commands.map(({ kind }) => commandKinds[kind])),
+    textArray(commands.map(({ key }) => key)),
+    plainArray(commands.map(({ item }) => item)),
+    textArray(commands.map(({ operation }) => operation)),
+    textArray(commands.map(({ request }) => request)),
+    plainArray(commands.map(({ group }) => group ?? 0)),
+    plainArray(commands.map(({ link_id }) => link_id)),
+    plainArray(commands.map(({ effective_date }) => effective_date)),
+    textArray(commands.map(({ description }) => description)),
+    textArray(commands.map(({ metadata }) => metadata)),
+    textArray(commands.map(({ exchange }) => exchange)),
+    plainArray(commands.map(({ ref }) => ref)),
+    plainArray(commands.map(({ amount }) => amount)),
+    plainArray(commands.map(({ expires_at }) => expires_at)),
+    plainArray(commands.map(({ final }) => final ?? false)),
+    textArray(commands.map(({ event }) => event)),
+    plainArray([...slots.keys()]),
+    plainArray(legCommands),
+    plainArray(legNumbers),
+    plainArray(legSlots),
+    plainArray(legCredits),
+    plainArray(legAmounts),
+    textArray(legCurrencies),
+    plainArray(legReverses),
+  ];
+}
+
+/** Commands that were submitted together and are posted in one commit. */
+interface Unit {
+  commands: readonly Command[];
+  resolve(outcomes: Outcome[]): void;
+  reject(error: unknown): void;
+}
+
+interface Lane {
+  scope: Scope;
+  waiting: Unit[];
+  /** Number of commands in `waiting`. */
+  depth: number;
+  running: boolean;
+}
+
+export interface PostingOptions {
+  /** Commands that may wait, over all lanes, before further ones are refused as `overloaded`. */
+  queue_limit: number;
+  /** Commands posted by one call, unless one submission alone has more. */
+  batch_limit: number;
+  /** How long a batch is tried again while the database cannot be reached. */
+  retry_for_ms: number;
+}
+
+export interface PostingQueue {
+  /** Outcomes in the order of the commands. Throws `overloaded` or `unavailable`. */
+  submit: (scope: Scope, commands: readonly Command[]) => Promise<Outcome[]>;
+  /** What the commands would come to now. Nothing is kept, not even the key. */
+  rehearse: (scope: Scope, commands: readonly Command[]) => Promise<Outcome[]>;
+  /** Commands waiting now. */
+  depth: () => number;
+  /** Resolves when all that was submitted has its outcome. */
+  drain: () => Promise<void>;
+}
+
+const RETRY_PAUSE_MS = 100;
+
+export function openPostingQueue(db: Database, options: PostingOptions): PostingQueue {
+  const lanes = new Map<string, Lane>();
+  let depth = 0;
+  let idle: (() => void)[] = [];
+
+  /**
+   * The next units of a lane that fit one call. A unit that shares a key, a hold or a reversed transfer with one
+   * before it waits for the next call, where it meets what the first one left.
+   */
+  function take(lane: Lane): Unit[] {
+    const units: Unit[] = [];
+    const claimed = new Set<string>();
+    const left: Unit[] = [];
+    let count = 0;
+    for (const [index, unit] of lane.waiting.entries()) {
+      if (count > 0 && count + unit.commands.length > options.batch_limit) {
+        left.push(...lane.waiting.slice(index));
+        break;
+      }
+      const [first] = unit.commands;
+      const claims = first === undefined ? [] : [`key ${first.key}`];
+      for (const { ref } of unit.commands) if (ref !== undefined) claims.push(ref);
+      if (claims.some((claim) => claimed.has(claim))) {
+        left.push(unit);
+      } else {
+        units.push(unit);
+        count += unit.commands.length;
+      }
+      // What is left behind claims too, so that a third one does not overtake the second.
+      for (const claim of claims) claimed.add(claim);
+    }
+    lane.waiting = left;
+    lane.depth -= count;
+    depth -= count;
+    return units;
+  }
+
+  async function callOnce(tx: Transaction, scope: Scope, commands: readonly Command[]): Promise<Outcome[]> {
+    const rows = await tx.rows(Row, post, parametersOf(scope, commands));
+    const balances = rows[0]?.balances ?? [];
+    let start = 0;
+    return rows.map((row, index) => {
+      const count = commands[index]?.legs.length ?? 0;
+      start += count;
+      return { ...row, balances: balances.slice(start - count, start) };
+    });
+  }
+
+  async function call(scope: Scope, commands: readonly Command[]): Promise<Outcome[]> {
+    const deadline = performance.now() + options.retry_for_ms;
+    for (;;) {
+      try {
+        return await callOnce(db, scope, commands);
+      } catch (error) {
+        const passing = isConnectionFailure(error) || isRetryable(error);
+        if (!passing) throw error;
+        if (performance.now() > deadline) {
+          throw refuse(
+            'unavailable',
+            'The database could not be reached in time; whether the request was carried out is unknown.',
+            { retry_after_s: 1 },
+          );
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+      }
+    }
+  }
+
+  async function postUnits(scope: Scope, units: readonly Unit[]): Promise<void> {
+    try {
+      const outcomes = await call(
+        scope,
+        units.flatMap((unit) => unit.commands),
+      );
+      let start = 0;
+      for (const unit of units) {
+        unit.resolve(outcomes.slice(start, start + unit.commands.length));
+        start += unit.commands.length;
+      }
+    } catch (error) {
+      const [only] = units;
+      if (only === undefined) return;
+      if (units.length === 1 || (error instanceof Error && error.name === 'Problem')) {
+        for (const unit of units) unit.reject(error);
+        return;
+      }
+      // One command that the database cannot take must not fail those beside it: each alone shows which it is.
+      for (const unit of units) await postUnits(scope, [unit]);
+    }
+  }
+
+  async function run(lane: Lane): Promise<void> {
+    while (lane.waiting.length > 0) await postUnits(lane.scope, take(lane));
+    lane.running = false;
+    if (depth === 0 && [...lanes.values()].every(({ running }) => !running)) {
+      for (const resolve of idle) resolve();
+      idle = [];
+    }
+  }
+
+  function laneOf(scope: Scope): Lane {
+    const name = `${scope.tenant_id} ${scope.environment}`;
+    let lane = lanes.get(name);
+    if (lane === undefined) {
+      lane = { scope, waiting: [], depth: 0, running: false };
+      lanes.set(name, lane);
+    }
+    return lane;
+  }
+
+  function overloaded(): Problem {
+    return refuse('overloaded', `${options.queue_limit} postings are waiting already.`, { retry_after_s: 1 });
+  }
+
+  return {
+    submit(scope, commands) {
+      if (commands.length === 0) return Promise.resolve([]);
+      if (depth + commands.length > options.queue_limit) return Promise.reject(overloaded());
+      const lane = laneOf(scope);
+      return new Promise<Outcome[]>((resolve, reject) => {
+        lane.waiting.push({ commands, resolve, reject });
+        lane.depth += commands.length;
+        depth += commands.length;
+        if (!lane.running) {
+          lane.running = true;
+          // All requests that this turn of the event loop has read go into the first batch.
+          setImmediate(() => void run(lane));
+        }
+      });
+    },
+    rehearse: (scope, commands) => db.rehearse(scope, (tx) => callOnce(tx, scope, commands)),
+    depth: () => depth,
+    drain() {
+      if ([...lanes.values()].every(({ running }) => !running)) return Promise.resolve();
+      return new Promise((resolve) => idle.push(resolve));
+    },
+  };
+}

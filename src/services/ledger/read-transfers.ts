@@ -1,0 +1,161 @@
+import { type Static, Type } from 'typebox';
+import { Check } from 'typebox/value';
+import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
+import type { Scope, Transaction } from '../../platform/db.ts';
+import { formatId, Id, parseId } from '../../platform/ids.ts';
+import { formatMoney } from '../../platform/money.ts';
+import type { Books } from './books.ts';
+import { Exchange, IsoDate, Side, Timestamp, type Transfer } from './contract.ts';
+import { refuse } from './errors.ts';
+import { headPosition } from './position.ts';
+
+const TransferRow = Type.Object({
+  position: Type.BigInt(),
+  id: Type.String(),
+  kind: Type.Union([Type.Literal('transfer'), Type.Literal('reversal'), Type.Literal('capture')]),
+  created_at: Type.String(),
+  effective_date: Type.String(),
+  description: Type.Union([Type.String(), Type.Null()]),
+  metadata: Type.Union([Type.Record(Type.String(), Type.String()), Type.Null()]),
+  reverses_id: Type.Union([Type.String(), Type.Null()]),
+  hold_id: Type.Union([Type.String(), Type.Null()]),
+  link_id: Type.Union([Type.String(), Type.Null()]),
+  exchange: Type.Union([Exchange, Type.Null()]),
+  reversed_by: Type.Array(Type.String()),
+  entries: Type.Array(
+    Type.Object({
+      leg: Type.Integer(),
+      account_id: Type.String(),
+      side: Side,
+      // Texts: JSON numbers would lose digits beyond 2^53.
+      amount: Type.String(),
+      currency: Type.String(),
+      balance: Type.String(),
+      reverses_leg: Type.Union([Type.Integer(), Type.Null()]),
+    }),
+  ),
+});
+
+/** Columns of `TransferRow` for a transfer `t`; `$1` and `$2` are tenant and environment. */
+const columns = `
+  t.position, t.id, t.kind, t.created_at, t.effective_date, t.description, t.metadata, t.reverses_id, t.hold_id,
+  t.link_id, t.exchange,
+  array(select r.id::text from ledger.transfers r
+        where r.tenant_id = $1 and r.environment = $2 and r.reverses_id = t.id order by r.position) as reversed_by,
+  (select json_agg(json_build_object('leg', e.leg, 'account_id', e.account_id, 'side', e.side, 'amount', e.amount::text,
+                                     'currency', e.currency, 'balance', e.balance::text, 'reverses_leg', e.reverses_leg)
+                   order by e.leg)
+   from ledger.entries e where e.tenant_id = $1 and e.environment = $2 and e.position = t.position) as entries`;
+
+function transferOf(row: Static<typeof TransferRow>): Transfer {
+  return {
+    id: formatId('trf', row.id),
+    position: Number(row.position),
+    kind: row.kind,
+    created_at: row.created_at,
+    effective_date: row.effective_date,
+    ...(row.description === null ? {} : { description: row.description }),
+    metadata: row.metadata ?? {},
+    entries: row.entries.map((entry) => ({
+      leg: entry.leg,
+      account_id: formatId('acc', entry.account_id),
+      side: entry.side,
+      amount: formatMoney(BigInt(entry.amount), entry.currency),
+      balance: formatMoney(BigInt(entry.balance), entry.currency),
+      ...(entry.reverses_leg === null ? {} : { reverses_leg: entry.reverses_leg }),
+    })),
+    ...(row.exchange === null ? {} : { exchange: row.exchange }),
+    ...(row.reverses_id === null ? {} : { reverses_id: formatId('trf', row.reverses_id) }),
+    reversed_by: row.reversed_by.map((id) => formatId('trf', id)),
+    ...(row.hold_id === null ? {} : { hold_id: formatId('hld', row.hold_id) }),
+    ...(row.link_id === null ? {} : { link_id: row.link_id }),
+  };
+}
+
+/** A transfer as it is now. Throws `transfer_not_found`. */
+export async function getTransfer(tx: Transaction, scope: Scope, uuid: string): Promise<Transfer> {
+  const [row] = await tx.rows(
+    TransferRow,
+    `select ${columns} from ledger.transfers t where t.tenant_id = $1 and t.environment = $2 and t.id = $3`,
+    [scope.tenant_id, scope.environment, uuid],
+  );
+  if (row === undefined) throw refuse('transfer_not_found', `There is no transfer ${formatId('trf', uuid)}.`);
+  return transferOf(row);
+}
+
+/** A transfer as it was answered when it was posted: before anything reversed it. */
+export async function getTransferAsPosted(tx: Transaction, scope: Scope, uuid: string): Promise<Transfer> {
+  return { ...(await getTransfer(tx, scope, uuid)), reversed_by: [] };
+}
+
+const Filters = Type.Object(
+  {
+    account_id: Type.Optional(Id('acc', 'Transfers with an entry of this account')),
+    kind: Type.Optional(
+      Type.Union([Type.Literal('transfer'), Type.Literal('reversal'), Type.Literal('capture')]),
+    ),
+    link_id: Type.Optional(
+      Type.String({ format: 'uuid', description: 'Transfers posted together, all or none' }),
+    ),
+    hold_id: Type.Optional(Id('hld', 'Captures of this hold')),
+    created_from: Type.Optional(Timestamp),
+    created_to: Type.Optional(Timestamp),
+    effective_from: Type.Optional(IsoDate),
+    effective_to: Type.Optional(IsoDate),
+  },
+  { additionalProperties: false },
+);
+const Content = Type.Object({ filters: Filters, after: Type.Integer() }, { additionalProperties: false });
+const isContent = (content: unknown): content is CursorContent<Static<typeof Filters>, number> =>
+  Check(Content, content);
+
+export const ListTransfersQuery = Type.Object(
+  { ...Filters.properties, ...pageQuery },
+  { additionalProperties: false },
+);
+
+/** Transfers, newest first, and the position of the ledger they were read at. */
+export async function listTransfers(books: Books, scope: Scope, query: Static<typeof ListTransfersQuery>) {
+  const { limit, cursor, ...given } = query;
+  const page = readPage(isContent, given, {
+    ...(limit === undefined ? {} : { limit }),
+    ...(cursor === undefined ? {} : { cursor }),
+  });
+  const { filters } = page;
+  return books.db.read(scope, async (tx) => {
+    const position = await headPosition(tx, scope);
+    const rows = await tx.rows(
+      TransferRow,
+      `select ${columns} from ledger.transfers t
+       where t.tenant_id = $1 and t.environment = $2 and ($3::bigint is null or t.position < $3)
+         and ($4::text is null or t.kind = $4)
+         and ($5::uuid is null or t.link_id = $5)
+         and ($6::uuid is null or t.hold_id = $6)
+         and ($7::timestamptz is null or t.created_at >= $7)
+         and ($8::timestamptz is null or t.created_at <= $8)
+         and ($9::date is null or t.effective_date >= $9)
+         and ($10::date is null or t.effective_date <= $10)
+         and ($11::uuid is null or t.position in (
+           select e.position from ledger.entries e
+           where e.tenant_id = $1 and e.environment = $2 and e.account_id = $11
+             and ($3::bigint is null or e.position < $3)
+           order by e.position desc))
+       order by t.position desc limit $12`,
+      [
+        scope.tenant_id,
+        scope.environment,
+        page.after ?? null,
+        filters.kind ?? null,
+        filters.link_id ?? null,
+        filters.hold_id === undefined ? null : parseId('hld', filters.hold_id),
+        filters.created_from ?? null,
+        filters.created_to ?? null,
+        filters.effective_from ?? null,
+        filters.effective_to ?? null,
+        filters.account_id === undefined ? null : parseId('acc', filters.account_id),
+        page.limit + 1,
+      ],
+    );
+    return { position, page: pageOf(rows, page, transferOf, (row) => Number(row.position)) };
+  });
+}

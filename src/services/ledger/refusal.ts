@@ -1,0 +1,104 @@
+/** What `ledger.post` refused, in the words of the API. */
+
+import { keyReused } from '../../platform/idempotency.ts';
+import { formatId } from '../../platform/ids.ts';
+import { formatMoney, type Money } from '../../platform/money.ts';
+import type { Problem } from '../../platform/problem.ts';
+import { refuse } from './errors.ts';
+import type { Command, Outcome } from './posting.ts';
+
+type Code = keyof typeof refuse.types;
+
+function isCode(code: string): code is Code {
+  return Object.hasOwn(refuse.types, code);
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function moneyOf(detail: Record<string, unknown>, name: string): Money | undefined {
+  const minor = text(detail[name]);
+  const currency = text(detail['currency']);
+  return minor === undefined || currency === undefined ? undefined : formatMoney(BigInt(minor), currency);
+}
+
+/** The problem that a refused outcome is answered with. Throws if the outcome is none. */
+export function refusalOf(command: Command, outcome: Outcome): Problem {
+  const problem = inWords(command, outcome);
+  problem.replayed = outcome.replayed && outcome.code !== 'idempotency_key_reused';
+  return problem;
+}
+
+function inWords(command: Command, outcome: Outcome): Problem {
+  const { code } = outcome;
+  const detail = outcome.detail ?? {};
+  if (code === 'idempotency_key_reused') {
+    return keyReused(
+      command.key,
+      { operation: text(detail['first_operation']) ?? null, request: outcome.first_request ?? 'null' },
+      { operation: command.operation, request: command.request },
+    );
+  }
+  if (code === null || !isCode(code))
+    throw new Error(`ledger.post came to ${String(code)}, which is no refusal`);
+
+  const accountUuid = text(detail['account_id']);
+  const account = accountUuid === undefined ? undefined : formatId('acc', accountUuid);
+  const extra = account === undefined ? {} : { account_id: account };
+  switch (code) {
+    case 'insufficient_funds': {
+      const short = moneyOf(detail, 'short');
+      return refuse(code, `Account ${account} is short of ${short?.amount} ${short?.currency}.`, {
+        ...extra,
+        short,
+      });
+    }
+    case 'currency_mismatch':
+      return refuse(code, `Account ${account} is kept in ${text(detail['account_currency'])}.`, {
+        ...extra,
+        account_currency: detail['account_currency'],
+      });
+    case 'account_not_found':
+      return refuse(code, `There is no account ${account}.`, extra);
+    case 'linked_transfer_refused':
+      return refuse(
+        code,
+        `The transfer at place ${String(detail['refused_index'])} of the link was refused.`,
+        {
+          refused_index: detail['refused_index'],
+        },
+      );
+    case 'reversal_exceeds_transfer': {
+      const left = moneyOf(detail, 'left');
+      return refuse(
+        code,
+        `Of leg ${String(detail['leg'])}, ${left?.amount} ${left?.currency} can still be reversed.`,
+        {
+          leg: detail['leg'],
+          left,
+        },
+      );
+    }
+    case 'amount_exceeds_hold': {
+      const remaining = moneyOf(detail, 'remaining');
+      return refuse(code, `${remaining?.amount} ${remaining?.currency} remain of the hold.`, { remaining });
+    }
+    case 'transfer_not_found':
+      return refuse(
+        code,
+        `There is no transfer ${command.ref === undefined ? '' : formatId('trf', command.ref)}.`,
+      );
+    case 'hold_not_found':
+      return refuse(
+        code,
+        `There is no hold ${command.ref === undefined ? '' : formatId('hld', command.ref)}.`,
+      );
+    default:
+      return refuse(
+        code,
+        account === undefined ? `${refuse.types[code].title}.` : `${refuse.types[code].title}: ${account}.`,
+        extra,
+      );
+  }
+}

@@ -1,0 +1,312 @@
+/** Every endpoint of the ledger: method, path, schema, call. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { Page } from '../../platform/cursor.ts';
+import { ProblemBody } from '../../platform/http.ts';
+import { IdempotencyHeaders, idempotencyKey } from '../../platform/idempotency.ts';
+import { Id } from '../../platform/ids.ts';
+import type { Attempt, Books } from './books.ts';
+import { addToChart, ChartRequest, listChart } from './chart.ts';
+import { Account, ChartEntry, Transfer } from './contract.ts';
+import { EditAccountRequest, editAccount, etagOf, setStatus } from './edit-account.ts';
+import { OpenAccountRequest, openAccount } from './open-account.ts';
+import { headPosition } from './position.ts';
+import { BatchRequest, BatchResult, postBatch } from './post-batch.ts';
+import { postTransfer, TransferRequest, uuidOf } from './post-transfer.ts';
+import { getAccount, ListAccountsQuery, listAccounts } from './read-accounts.ts';
+import { getTransfer, ListTransfersQuery, listTransfers } from './read-transfers.ts';
+import { ReversalRequest, reverseTransfer } from './reverse-transfer.ts';
+
+/** Refusals that every route may give, for the reference. */
+const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
+
+export const DryRunQuery = Type.Object(
+  {
+    dry_run: Type.Optional(
+      Type.Boolean({ default: false, description: 'Tell what would happen; keep nothing, not even the key' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const AccountParams = Type.Object({ account_id: Id('acc') });
+const TransferParams = Type.Object({ transfer_id: Id('trf') });
+
+/** The attempt that a request is, under the idempotency key that it must carry. */
+export function attemptOf(request: FastifyRequest, path: string): Attempt {
+  return { key: idempotencyKey(request), operation: `${request.method} ${path}` };
+}
+
+/** Headers of the answer to something created or moved. */
+export function answerCreated(reply: FastifyReply, location: string, replayed: boolean): void {
+  reply.code(201).header('location', location);
+  if (replayed) reply.header('idempotent-replayed', 'true');
+}
+
+export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    const { db } = books;
+
+    app.get(
+      '/api/v2/chart-of-accounts',
+      {
+        schema: {
+          summary: 'The chart of accounts',
+          tags: ['chart of accounts'],
+          response: { 200: Type.Object({ data: Type.Array(ChartEntry) }), ...refusals },
+        },
+      },
+      async ({ caller }) => ({ data: await db.read(caller, (tx) => listChart(tx, caller)) }),
+    );
+
+    app.post(
+      '/api/v2/chart-of-accounts',
+      {
+        schema: {
+          summary: 'Add a code to the chart of accounts',
+          tags: ['chart of accounts'],
+          headers: IdempotencyHeaders,
+          body: ChartRequest,
+          response: { 201: ChartEntry, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const attempt = attemptOf(request, '/api/v2/chart-of-accounts');
+        const { entry, replayed } = await addToChart(books, request.caller, request.body, attempt);
+        answerCreated(reply, '/api/v2/chart-of-accounts', replayed);
+        return entry;
+      },
+    );
+
+    app.get(
+      '/api/v2/accounts',
+      {
+        schema: {
+          summary: 'List accounts, newest first',
+          tags: ['accounts'],
+          querystring: ListAccountsQuery,
+          response: { 200: Page(Account), ...refusals },
+        },
+      },
+      async ({ caller, query }, reply) =>
+        db.read(caller, async (tx) => {
+          reply.header('ledger-position', await headPosition(tx, caller));
+          return listAccounts(tx, caller, query);
+        }),
+    );
+
+    app.post(
+      '/api/v2/accounts',
+      {
+        schema: {
+          summary: 'Open an account',
+          tags: ['accounts'],
+          headers: IdempotencyHeaders,
+          body: OpenAccountRequest,
+          response: { 201: Account, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const attempt = attemptOf(request, '/api/v2/accounts');
+        const { account, version, replayed } = await openAccount(
+          books,
+          request.caller,
+          request.body,
+          attempt,
+        );
+        answerCreated(reply, `/api/v2/accounts/${account.id}`, replayed);
+        reply.header('etag', etagOf(version));
+        return account;
+      },
+    );
+
+    app.get(
+      '/api/v2/accounts/:account_id',
+      {
+        schema: {
+          summary: 'An account with its balances now',
+          tags: ['accounts'],
+          params: AccountParams,
+          response: { 200: Account, ...refusals },
+        },
+      },
+      async ({ caller, params }, reply) =>
+        db.read(caller, async (tx) => {
+          reply.header('ledger-position', await headPosition(tx, caller));
+          const { account, version } = await getAccount(tx, caller, uuidOf('acc', params.account_id));
+          reply.header('etag', etagOf(version));
+          return account;
+        }),
+    );
+
+    app.patch(
+      '/api/v2/accounts/:account_id',
+      {
+        schema: {
+          summary: 'Edit name, labels and balance rules',
+          tags: ['accounts'],
+          params: AccountParams,
+          headers: Type.Object({
+            'if-match': Type.Optional(
+              Type.String({ maxLength: 200, description: 'The ETag that was read. Required.' }),
+            ),
+          }),
+          body: EditAccountRequest,
+          response: { 200: Account, ...refusals },
+        },
+      },
+      async ({ caller, params, body, headers }, reply) => {
+        const uuid = uuidOf('acc', params.account_id);
+        const { account, version } = await editAccount(books, caller, uuid, body, headers['if-match']);
+        reply.header('etag', etagOf(version));
+        return account;
+      },
+    );
+
+    for (const [verb, status, summary] of [
+      ['freeze', 'frozen', 'Freeze an account: nothing moves on it'],
+      ['unfreeze', 'open', 'Let money move on a frozen account again'],
+      ['close', 'closed', 'Close an empty account for good'],
+    ] as const) {
+      app.post(
+        `/api/v2/accounts/:account_id/${verb}`,
+        {
+          schema: {
+            summary,
+            tags: ['accounts'],
+            params: AccountParams,
+            response: { 200: Account, ...refusals },
+          },
+        },
+        async ({ caller, params }, reply) => {
+          const { account, version } = await setStatus(
+            books,
+            caller,
+            uuidOf('acc', params.account_id),
+            status,
+          );
+          reply.header('etag', etagOf(version));
+          return account;
+        },
+      );
+    }
+
+    app.get(
+      '/api/v2/transfers',
+      {
+        schema: {
+          summary: 'List transfers, newest first',
+          tags: ['transfers'],
+          querystring: ListTransfersQuery,
+          response: { 200: Page(Transfer), ...refusals },
+        },
+      },
+      async ({ caller, query }, reply) => {
+        const { position, page } = await listTransfers(books, caller, query);
+        reply.header('ledger-position', position);
+        return page;
+      },
+    );
+
+    app.post(
+      '/api/v2/transfers',
+      {
+        schema: {
+          summary: 'Post a transfer: two accounts and an amount, or balanced legs',
+          tags: ['transfers'],
+          headers: IdempotencyHeaders,
+          querystring: DryRunQuery,
+          body: TransferRequest,
+          response: { 201: Transfer, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const attempt = attemptOf(request, '/api/v2/transfers');
+        const options = { dry_run: request.query.dry_run ?? false };
+        const { transfer, replayed } = await postTransfer(
+          books,
+          request.caller,
+          request.body,
+          attempt,
+          options,
+        );
+        answerCreated(reply, `/api/v2/transfers/${transfer.id}`, replayed);
+        reply.header('ledger-position', transfer.position);
+        return transfer;
+      },
+    );
+
+    app.post(
+      '/api/v2/transfers/batch',
+      {
+        schema: {
+          summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
+          tags: ['transfers'],
+          headers: IdempotencyHeaders,
+          querystring: DryRunQuery,
+          body: BatchRequest,
+          response: { 200: BatchResult, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const attempt = attemptOf(request, '/api/v2/transfers/batch');
+        const options = { dry_run: request.query.dry_run ?? false, publicUrl: publicUrl() };
+        const { result, replayed } = await postBatch(books, request.caller, request.body, attempt, options);
+        if (replayed) reply.header('idempotent-replayed', 'true');
+        const position = Math.max(...result.outcomes.map(({ transfer }) => transfer?.position ?? 0));
+        if (position > 0) reply.header('ledger-position', position);
+        return result;
+      },
+    );
+
+    app.get(
+      '/api/v2/transfers/:transfer_id',
+      {
+        schema: {
+          summary: 'A transfer with its entries',
+          tags: ['transfers'],
+          params: TransferParams,
+          response: { 200: Transfer, ...refusals },
+        },
+      },
+      async ({ caller, params }, reply) =>
+        db.read(caller, async (tx) => {
+          reply.header('ledger-position', await headPosition(tx, caller));
+          return getTransfer(tx, caller, uuidOf('trf', params.transfer_id));
+        }),
+    );
+
+    app.post(
+      '/api/v2/transfers/:transfer_id/reversals',
+      {
+        schema: {
+          summary: 'Reverse a transfer, in part or whole',
+          tags: ['transfers'],
+          params: TransferParams,
+          headers: IdempotencyHeaders,
+          querystring: DryRunQuery,
+          body: ReversalRequest,
+          response: { 201: Transfer, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { transfer_id } = request.params;
+        const attempt = attemptOf(request, `/api/v2/transfers/${transfer_id}/reversals`);
+        const options = { dry_run: request.query.dry_run ?? false };
+        const uuid = uuidOf('trf', transfer_id);
+        const { transfer, replayed } = await reverseTransfer(
+          books,
+          request.caller,
+          uuid,
+          request.body,
+          attempt,
+          options,
+        );
+        answerCreated(reply, `/api/v2/transfers/${transfer.id}`, replayed);
+        reply.header('ledger-position', transfer.position);
+        return transfer;
+      },
+    );
+  };
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
+
+let platform: TestPlatform;
+let bank: TestTenant;
+
+before(async () => {
+  platform = await openTestPlatform();
+  bank = await platform.newTenant();
+  await bank.post('/api/v2/chart-of-accounts', { code: '1100', name: 'Cash', type: 'asset' });
+  await bank.post('/api/v2/chart-of-accounts', { code: '2100', name: 'Deposits', type: 'liability' });
+});
+after(() => platform.close());
+
+const brl = (amount: string) => ({ amount, currency: 'BRL' });
+
+async function account(options: object = {}): Promise<string> {
+  const { id } = await bank.post('/api/v2/accounts', {
+    name: 'A',
+    currency: 'BRL',
+    chart_code: '2100',
+    ...options,
+  });
+  return id;
+}
+
+async function funded(amount: string): Promise<string> {
+  const id = await account();
+  const cash = await account({ chart_code: '1100', credit_limit: null });
+  await bank.post('/api/v2/transfers', {
+    debit_account_id: cash,
+    credit_account_id: id,
+    amount: brl(amount),
+  });
+  return id;
+}
+
+test('201: a transfer moves money and says where both accounts stand', async () => {
+  const [a, b] = [await funded('100.00'), await account()];
+  const transfer = await bank.post('/api/v2/transfers', {
+    debit_account_id: a,
+    credit_account_id: b,
+    amount: brl('30.5'),
+  });
+  assert.deepEqual(
+    transfer.entries.map((entry: { side: string; balance: object }) => [entry.side, entry.balance]),
+    [
+      ['debit', brl('69.50')],
+      ['credit', brl('30.50')],
+    ],
+  );
+  assert.equal((await bank.get(`/api/v2/accounts/${a}`)).balance.amount, '69.50');
+  assert.deepEqual(await bank.get(`/api/v2/transfers/${transfer.id}`), transfer);
+});
+
+test('422 insufficient_funds: nothing moves, and the refusal is told again under its key', async () => {
+  const [a, b] = [await funded('10.00'), await account()];
+  const body = { debit_account_id: a, credit_account_id: b, amount: brl('10.01') };
+  const first = await bank.ask('POST', '/api/v2/transfers', body, { 'idempotency-key': 'short' });
+  assert.equal(first.status, 422);
+  assert.equal(first.body.code, 'insufficient_funds');
+  assert.deepEqual(first.body.short, brl('0.01'));
+  const again = await bank.ask('POST', '/api/v2/transfers', body, { 'idempotency-key': 'short' });
+  assert.equal(again.status, 422);
+  assert.equal(again.headers['idempotent-replayed'], 'true');
+  assert.equal((await bank.get(`/api/v2/accounts/${a}`)).balance.amount, '10.00');
+});
+
+test('the same key and body is the first outcome again; another body is refused and named', async () => {
+  const [a, b] = [await funded('10.00'), await account()];
+  const body = { debit_account_id: a, credit_account_id: b, amount: brl('4.00') };
+  const headers = { 'idempotency-key': 'twice' };
+  const first = await bank.ask('POST', '/api/v2/transfers', body, headers);
+  const again = await bank.ask('POST', '/api/v2/transfers', body, headers);
+  assert.equal(again.status, 201);
+  assert.equal(again.headers['idempotent-replayed'], 'true');
+  assert.deepEqual(again.body, first.body);
+  const other = await bank.ask('POST', '/api/v2/transfers', { ...body, amount: brl('5.00') }, headers);
+  assert.equal(other.status, 422);
+  assert.equal(other.body.code, 'idempotency_key_reused');
+  assert.deepEqual(other.body.differs, ['/amount/amount']);
+  assert.equal((await bank.get(`/api/v2/accounts/${a}`)).balance.amount, '6.00');
+});
