@@ -79,7 +79,8 @@ function isInstalled(lockText, omitDev) {
 
 /** @returns {Promise<{ code: number, output: string }>} */
 function npmCi() {
-  const flags = ['ci', '--include=optional', '--no-audit', '--no-fund'];
+  // The level is set since `npm -s start` would keep npm from saying what went wrong.
+  const flags = ['ci', '--include=optional', '--no-audit', '--no-fund', '--loglevel=warn'];
   const cli = process.env.npm_execpath ?? '';
   const child = basename(cli).startsWith('npm-cli')
     ? spawn(process.execPath, [cli, ...flags], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,6 +1,6 @@
 /** `npm start`: reads the configuration, boots the services, says where they are, and drains on SIGTERM. */
 
-import { openDemo } from './demo.ts';
+import { findDemoKey, openDemo } from './demo.ts';
 import { boot } from './platform/boot.ts';
 import { readConfig, StartupError } from './platform/config.ts';
 import { services } from './services.ts';
@@ -11,7 +11,10 @@ function say(line: string): void {
 
 async function main(): Promise<void> {
   const config = readConfig(process.env, process.argv.slice(2));
-  const running = await boot(config, services, { onProgress: (line) => say(`  ${line}`) });
+  const running = await boot(config, services, {
+    onProgress: (line) => say(`  ${line}`),
+    findDemoKey: () => (config.demo ? findDemoKey(config) : undefined),
+  });
 
   let stopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -1,11 +1,12 @@
 /** Starts the named services on one database and one HTTP server, in order, and stops them in the other. */
-import { type Access, listScopes, openAccess } from './access.ts';
+import { listScopes, openAccess } from './access.ts';
 import { type Config, StartupError } from './config.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
 import { openLog } from './log.ts';
 import { mountMetrics } from './metrics.ts';
 import { type MigrationSource, migrate } from './migrate.ts';
+import { mountPages } from './page.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
 import type { RunningService, Service } from './service.ts';
@@ -25,11 +26,8 @@ export interface Running {
 export interface BootOptions {
   /** Told what happens, a line at a time, for whoever watches the start. */
   onProgress?: (line: string) => void;
-  /** Further routes that belong to no service, as pages do. Called before the services' routes are mounted. */
-  mount?: (
-    app: Api,
-    running: { access: Access; platform: Database; catalogue: Record<string, ProblemType> },
-  ) => Promise<void>;
+  /** The key that pages log in with by one click; undefined where there is no demo. Asked anew for every page. */
+  findDemoKey?: () => string | undefined;
 }
 
 /** Migrations of the platform itself and of every service, in the order they are applied. */
@@ -138,7 +136,12 @@ export async function boot(
     mountMetrics(app);
     const catalogue: Record<string, ProblemType> = { ...refuse.types };
     for (const service of started) Object.assign(catalogue, service.problems);
-    await options.mount?.(app, { access, platform, catalogue });
+    await mountPages(app, {
+      access,
+      catalogue,
+      publicUrl,
+      findDemoKey: options.findDemoKey ?? (() => undefined),
+    });
 
     const running: RunningService[] = [];
     let ready = false;

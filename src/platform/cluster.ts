@@ -281,19 +281,32 @@ export function codeOf(error: unknown): string | undefined {
 
 function prepareDataDir(dir: string): string {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeDirectory(dir);
     accessSync(dir, constants.W_OK | constants.X_OK);
     return realpathSync(dir);
   } catch (error) {
     const reasons: Record<string, string> = {
-      EEXIST: 'it is not a directory',
-      ENOTDIR: 'part of the path is not a directory',
+      EEXIST: 'it or part of its path is not a directory',
+      ENOTDIR: 'it or part of its path is not a directory',
+      ENOENT: 'it cannot be made there',
       EACCES: 'this user may not write there',
       EPERM: 'this user may not write there',
       EROFS: 'the file system is read-only',
     };
     const reason = reasons[codeOf(error) ?? ''] ?? messageOf(error);
     throw new StartupError(`DATA_DIR ${dir} cannot be used: ${reason}; choose another DATA_DIR`);
+  }
+}
+
+/** Not `mkdir` with `recursive`: under /proc that never returns (seen with Node 24.21). */
+function makeDirectory(dir: string): void {
+  if (existsSync(dir) && statSync(dir).isDirectory()) return;
+  if (!existsSync(dir)) makeDirectory(dirname(dir));
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been faster.
+    if (codeOf(error) !== 'EEXIST' || !statSync(dir).isDirectory()) throw error;
   }
 }
 

@@ -4,10 +4,10 @@
  *
  * Source: TypeID specification v0.3; RFC 9562 section 5.7.
  */
+import { randomFillSync } from 'node:crypto';
 import { type TString, Type } from 'typebox';
 import { fromString, fromUUID, toUUID } from 'typeid-js';
-
-export { v7 as newUuid } from 'uuid';
+import { v7 } from 'uuid';
 
 /** What each prefix stands for. */
 const prefixes = {
@@ -21,6 +21,32 @@ const prefixes = {
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;
+
+/** Randomness is fetched for many ids at once: asking the system for each took a tenth of a posting's time. */
+const UUID_BYTES = 16;
+const entropy = new Uint8Array(UUID_BYTES * 256);
+let used = entropy.length;
+let msecs = 0;
+let seq = 0;
+
+/** A new UUIDv7. Those of one process increase, within a millisecond too. */
+export function newUuid(): string {
+  if (used === entropy.length) {
+    randomFillSync(entropy);
+    used = 0;
+  }
+  const random = entropy.subarray(used, used + UUID_BYTES);
+  used += UUID_BYTES;
+  const now = Date.now();
+  if (now > msecs) {
+    msecs = now;
+    // Half of the 32-bit range is left to count in.
+    seq = ((random[6] ?? 0) << 23) | ((random[7] ?? 0) << 15) | ((random[8] ?? 0) << 7);
+  } else {
+    seq += 1;
+  }
+  return v7({ random, msecs, seq });
+}
 
 /** The public form of a UUID: `formatId('trf', uuid)`. */
 export function formatId(prefix: IdPrefix, uuid: string): string {

@@ -18,11 +18,14 @@ export const Currency = Type.String({
   examples: ['BRL', 'USD', 'JPY', 'KWD'],
 });
 
-/** Schema of an amount of money that may be negative, as balances are. */
+/**
+ * Schema of an amount of money that may be negative, as balances are. 20 digits hold what two counters of 64 bits and a
+ * credit limit come to; an amount that is asked for has at most 18, which `parseMoney` sees to.
+ */
 export const Money = Type.Object(
   {
     amount: Type.String({
-      pattern: '^-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,4})?$',
+      pattern: '^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,4})?$',
       description: "Decimal number with at most the currency's own number of digits after the point",
       examples: ['1234.56'],
     }),

@@ -160,6 +160,8 @@ export const HoldStep = Type.Object({
   transfer_id: Type.Optional(Id('trf', 'The transfer that a capture posted')),
 });
 
+export type HoldStep = Static<typeof HoldStep>;
+
 export const Hold = Type.Object({
   id: Id('hld'),
   debit_account_id: Id('acc'),

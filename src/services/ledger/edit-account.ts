@@ -80,10 +80,28 @@ async function applyChange(tx: Transaction, scope: Scope, uuid: string, change: 
 }
 
 /**
- * Changes an account under the head of its books, so that no posting decides by what is being changed.
+ * Changes an account in a transaction that has locked the head of its books, so that no posting decides by what is
+ * being changed.
  *
+ * @param type of the event that tells of it
  * @param decide what to change, seeing the account as it is; an empty change does nothing
  */
+export async function changeWithin(
+  tx: Transaction,
+  scope: Scope,
+  uuid: string,
+  type: string,
+  decide: (account: Account, version: bigint) => Change,
+): Promise<{ account: Account; version: bigint }> {
+  const before = await getAccount(tx, scope, uuid);
+  const wanted = decide(before.account, before.version);
+  if (Object.keys(wanted).length === 0) return before;
+  await applyChange(tx, scope, uuid, wanted);
+  const after = await getAccount(tx, scope, uuid);
+  await addEvent(tx, scope, { id: newUuid(), type, subject: uuid, data: after.account });
+  return after;
+}
+
 async function change(
   books: Books,
   scope: Scope,
@@ -93,13 +111,7 @@ async function change(
 ): Promise<{ account: Account; version: bigint }> {
   return books.db.write(scope, async (tx) => {
     await lockHead(tx, scope);
-    const before = await getAccount(tx, scope, uuid);
-    const wanted = decide(before.account, before.version);
-    if (Object.keys(wanted).length === 0) return before;
-    await applyChange(tx, scope, uuid, wanted);
-    const after = await getAccount(tx, scope, uuid);
-    await addEvent(tx, scope, { id: newUuid(), type, subject: uuid, data: after.account });
-    return after;
+    return changeWithin(tx, scope, uuid, type, decide);
   });
 }
 

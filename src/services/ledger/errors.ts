@@ -206,11 +206,29 @@ export const refuse = defineProblems({
     meaning:
       '`at_position` is later than the last position. The `Ledger-Position` header says which that is.',
   },
+  position_not_reached: {
+    status: 503,
+    title: 'The ledger has not come so far yet',
+    meaning:
+      'What was read is older than `min_position`. Retry after `Retry-After` seconds; a position that no answer ever told is never reached.',
+  },
   attempt_not_found: {
     status: 404,
     title: 'No attempt with this key',
     meaning:
       'Nothing was asked with this Idempotency-Key, or it was never received. It is safe to send the request.',
+  },
+  v1_insufficient_funds: {
+    status: 400,
+    title: 'Not enough funds',
+    meaning:
+      'Of /api/v1 only, where this has always been a 400: the transfer would take the source account further below zero than it may go. /api/v2 answers `insufficient_funds` and says by how much.',
+  },
+  v1_refused: {
+    status: 400,
+    title: 'A rule of the ledger refused it',
+    meaning:
+      'Of /api/v1 only, which knows no other status for a refusal: `reason` is the code that /api/v2 gives for the same, and its page explains it.',
   },
   period_invalid: {
     status: 422,

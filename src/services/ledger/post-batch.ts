@@ -44,7 +44,7 @@ export type BatchRequest = Static<typeof BatchRequest>;
 const BatchItem = Type.Object({
   status: Type.Integer({ description: 'HTTP status that the transfer alone would have been answered with' }),
   transfer: Type.Optional(Transfer),
-  problem: Type.Optional(Type.Omit(ProblemBody, ['request_id'])),
+  problem: Type.Optional(Type.Omit(ProblemBody, ['request_id'], { additionalProperties: true })),
 });
 
 export const BatchResult = Type.Object({
@@ -91,9 +91,10 @@ export async function postBatch(
     const group = groups[index] ?? 0;
     const link_id = links.get(group) ?? newUuid();
     if (group > 0) links.set(group, link_id);
-    const { link: _, ...terms } = transfer;
+    // `link` and `atomic` belong to what a repetition must equal.
+    const asked = body.atomic === true ? { ...transfer, atomic: true } : transfer;
     try {
-      return transferCommand(terms, {
+      return transferCommand(asked, {
         ...attempt,
         item: index + 1,
         ...(group > 0 ? { group, link_id } : {}),

@@ -66,6 +66,10 @@ export function uuidOf(prefix: Parameters<typeof parseId>[0], id: string): strin
   return uuid;
 }
 
+function accountOf(id: string): Pick<Leg, 'account_id' | 'account'> {
+  return { account_id: uuidOf('acc', id), account: id };
+}
+
 function formErrors(body: TransferRequest): FieldError[] {
   if (body.legs !== undefined) {
     return (['debit_account_id', 'credit_account_id', 'amount', 'exchange'] as const)
@@ -81,7 +85,7 @@ function legsOf(body: TransferRequest): Leg[] {
   const { debit_account_id, credit_account_id, amount, exchange, legs } = body;
   if (legs !== undefined) {
     const found = legs.map((leg) => ({
-      account_id: uuidOf('acc', leg.account_id),
+      ...accountOf(leg.account_id),
       side: leg.side,
       amount: positiveAmount(leg.amount),
       currency: leg.amount.currency,
@@ -109,16 +113,13 @@ function legsOf(body: TransferRequest): Leg[] {
   const debited = positiveAmount(amount);
   const { currency } = amount;
   const debit: Leg = {
-    account_id: uuidOf('acc', debit_account_id),
+    ...accountOf(debit_account_id),
     side: 'debit',
     amount: debited,
     currency,
   };
   if (exchange === undefined) {
-    return [
-      debit,
-      { account_id: uuidOf('acc', credit_account_id), side: 'credit', amount: debited, currency },
-    ];
+    return [debit, { ...accountOf(credit_account_id), side: 'credit', amount: debited, currency }];
   }
   const credited = positiveAmount(exchange.credited);
   const expected = convert(debited, currency, exchange.credited.currency, exchange.rate);
@@ -132,19 +133,19 @@ function legsOf(body: TransferRequest): Leg[] {
   return [
     debit,
     {
-      account_id: uuidOf('acc', exchange.credit_exchange_account_id),
+      ...accountOf(exchange.credit_exchange_account_id),
       side: 'credit',
       amount: debited,
       currency,
     },
     {
-      account_id: uuidOf('acc', exchange.debit_exchange_account_id),
+      ...accountOf(exchange.debit_exchange_account_id),
       side: 'debit',
       amount: credited,
       currency: exchange.credited.currency,
     },
     {
-      account_id: uuidOf('acc', credit_account_id),
+      ...accountOf(credit_account_id),
       side: 'credit',
       amount: credited,
       currency: exchange.credited.currency,
@@ -180,7 +181,7 @@ export function transferEvent(
     id: formatId('trf', id),
     entries: legs.map((leg, index) => ({
       leg: index + 1,
-      account_id: formatId('acc', leg.account_id),
+      account_id: leg.account ?? formatId('acc', leg.account_id),
       side: leg.side,
       amount: formatMoney(leg.amount, leg.currency),
     })),
@@ -228,7 +229,7 @@ export function postedTransfer(command: Command, outcome: Outcome, terms: Transf
     metadata: terms.metadata ?? {},
     entries: command.legs.map((leg, index) => ({
       leg: index + 1,
-      account_id: formatId('acc', leg.account_id),
+      account_id: leg.account ?? formatId('acc', leg.account_id),
       side: leg.side,
       amount: formatMoney(leg.amount, leg.currency),
       balance: formatMoney(outcome.balances[index] ?? 0n, leg.currency),

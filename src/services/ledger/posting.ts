@@ -33,6 +33,8 @@ export type Side = 'debit' | 'credit';
 /** One line of a command: `amount` in minor units of `currency`, ids as bare UUIDs. */
 export interface Leg {
   account_id: string;
+  /** The same id in its public form, where it is known: to make it of the other again and again is dear. */
+  account?: string;
   side: Side;
   amount: bigint;
   currency: string;
@@ -57,6 +59,7 @@ export interface Command {
   /** JSON texts. */
   metadata?: string | undefined;
   exchange?: string | undefined;
+  /** Data of the event, as JSON. For hold steps the database completes it: see `holdEvent`. */
   event: string;
   /** The transfer to reverse or the hold to act on. */
   ref?: string;
@@ -86,26 +89,34 @@ export interface Outcome extends Omit<Type.Static<typeof Row>, 'balances'> {
   balances: (bigint | null)[];
 }
 
+/**
+ * ASCII's unit separator. JSON escapes it, and keys and operations are printable: it stands between texts without a
+ * need to quote them, which costs both sides less than an array literal does.
+ */
+const SEPARATOR = '\x1f';
+const separated = 'separated';
+
+/** The parameters of `ledger.post`, in its order. */
 const parameterTypes = [
   'uuid',
   'platform.environment',
   'uuid[]',
   'smallint[]',
-  'text[]',
+  separated,
   'integer[]',
-  'text[]',
-  'text[]',
+  separated,
+  separated,
   'integer[]',
   'uuid[]',
   'date[]',
   'text[]',
-  'text[]',
-  'text[]',
+  separated,
+  separated,
   'uuid[]',
   'bigint[]',
   'timestamptz[]',
   'boolean[]',
-  'text[]',
+  separated,
   'uuid[]',
   'integer[]',
   'smallint[]',
@@ -118,7 +129,11 @@ const parameterTypes = [
 
 const post = {
   name: 'ledger.post',
-  text: `select * from ledger.post(${parameterTypes.map((type, index) => `$${index + 1}::${type}`).join(', ')})`,
+  text: `select * from ledger.post(${parameterTypes
+    .map((type, index) =>
+      type === separated ? `string_to_array($${index + 1}, E'\\x1f', '')` : `$${index + 1}::${type}`,
+    )
+    .join(', ')})`,
 };
 
 /** An array of values that need no quotes: numbers, ids, dates. Absent members are NULL. */
@@ -139,6 +154,11 @@ function textArray(values: readonly (string | undefined)[]): string {
     text += value === undefined ? 'NULL' : `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
   }
   return `${text}}`;
+}
+
+/** Texts without the separator, none of them empty; absent members are NULL. */
+function separatedTexts(values: readonly (string | undefined)[]): string {
+  return values.map((value) => value ?? '').join(SEPARATOR);
 }
 
 function parametersOf(scope: Scope, commands: readonly Command[]): string[] {
@@ -171,28 +191,28 @@ function parametersOf(scope: Scope, commands: readonly Command[]): string[] {
     scope.environment,
     plainArray(commands.map(({ id }) => id)),
     plainArray(commands.map(({ kind }) => commandKinds[kind])),
-    textArray(commands.map(({ key }) => key)),
+    separatedTexts(commands.map(({ key }) => key)),
     plainArray(commands.map(({ item }) => item)),
-    textArray(commands.map(({ operation }) => operation)),
-    textArray(commands.map(({ request }) => request)),
+    separatedTexts(commands.map(({ operation }) => operation)),
+    separatedTexts(commands.map(({ request }) => request)),
     plainArray(commands.map(({ group }) => group ?? 0)),
     plainArray(commands.map(({ link_id }) => link_id)),
     plainArray(commands.map(({ effective_date }) => effective_date)),
     textArray(commands.map(({ description }) => description)),
-    textArray(commands.map(({ metadata }) => metadata)),
-    textArray(commands.map(({ exchange }) => exchange)),
+    separatedTexts(commands.map(({ metadata }) => metadata)),
+    separatedTexts(commands.map(({ exchange }) => exchange)),
     plainArray(commands.map(({ ref }) => ref)),
     plainArray(commands.map(({ amount }) => amount)),
     plainArray(commands.map(({ expires_at }) => expires_at)),
     plainArray(commands.map(({ final }) => final ?? false)),
-    textArray(commands.map(({ event }) => event)),
+    separatedTexts(commands.map(({ event }) => event)),
     plainArray([...slots.keys()]),
     plainArray(legCommands),
     plainArray(legNumbers),
     plainArray(legSlots),
     plainArray(legCredits),
     plainArray(legAmounts),
-    textArray(legCurrencies),
+    plainArray(legCurrencies),
     plainArray(legReverses),
   ];
 }
@@ -224,8 +244,20 @@ export interface PostingOptions {
 export interface PostingQueue {
   /** Outcomes in the order of the commands. Throws `overloaded` or `unavailable`. */
   submit: (scope: Scope, commands: readonly Command[]) => Promise<Outcome[]>;
-  /** What the commands would come to now. Nothing is kept, not even the key. */
-  rehearse: (scope: Scope, commands: readonly Command[]) => Promise<Outcome[]>;
+  /**
+   * What the commands would come to now. Nothing is kept, not even the key; only `look` sees the books as they would
+   * then be.
+   */
+  rehearse: (
+    scope: Scope,
+    commands: readonly Command[],
+    look?: (tx: Transaction, outcomes: readonly Outcome[]) => Promise<void>,
+  ) => Promise<Outcome[]>;
+  /**
+   * Posts in a transaction of the caller's, past the queue: kept if that commits. For money that moves together with
+   * something else, by what was read under the head that the transaction has locked (`lockHead`).
+   */
+  postWithin: (tx: Transaction, scope: Scope, commands: readonly Command[]) => Promise<Outcome[]>;
   /** Commands waiting now. */
   depth: () => number;
   /** Resolves when all that was submitted has its outcome. */
@@ -233,6 +265,11 @@ export interface PostingQueue {
 }
 
 const RETRY_PAUSE_MS = 100;
+
+/** The statement took longer than allowed and was rolled back: the database is not well, no command is to blame. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '57014';
+}
 
 export function openPostingQueue(db: Database, options: PostingOptions): PostingQueue {
   const lanes = new Map<string, Lane>();
@@ -246,11 +283,11 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
   function take(lane: Lane): Unit[] {
     const units: Unit[] = [];
     const claimed = new Set<string>();
-    const left: Unit[] = [];
+    let left: Unit[] = [];
     let count = 0;
     for (const [index, unit] of lane.waiting.entries()) {
       if (count > 0 && count + unit.commands.length > options.batch_limit) {
-        left.push(...lane.waiting.slice(index));
+        left = left.concat(lane.waiting.slice(index));
         break;
       }
       const [first] = unit.commands;
@@ -288,7 +325,7 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
       try {
         return await callOnce(db, scope, commands);
       } catch (error) {
-        const passing = isConnectionFailure(error) || isRetryable(error);
+        const passing = isConnectionFailure(error) || isRetryable(error) || isTimeout(error);
         if (!passing) throw error;
         if (performance.now() > deadline) {
           throw refuse(
@@ -364,7 +401,13 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
         }
       });
     },
-    rehearse: (scope, commands) => db.rehearse(scope, (tx) => callOnce(tx, scope, commands)),
+    rehearse: (scope, commands, look) =>
+      db.rehearse(scope, async (tx) => {
+        const outcomes = await callOnce(tx, scope, commands);
+        await look?.(tx, outcomes);
+        return outcomes;
+      }),
+    postWithin: callOnce,
     depth: () => depth,
     drain() {
       if ([...lanes.values()].every(({ running }) => !running)) return Promise.resolve();

@@ -23,6 +23,10 @@ function moneyOf(detail: Record<string, unknown>, name: string): Money | undefin
   return minor === undefined || currency === undefined ? undefined : formatMoney(BigInt(minor), currency);
 }
 
+function holdOf(command: Command): string {
+  return command.ref === undefined ? '' : formatId('hld', command.ref);
+}
+
 /** The problem that a refused outcome is answered with. Throws if the outcome is none. */
 export function refusalOf(command: Command, outcome: Outcome): Problem {
   const problem = inWords(command, outcome);
@@ -84,16 +88,29 @@ function inWords(command: Command, outcome: Outcome): Problem {
       const remaining = moneyOf(detail, 'remaining');
       return refuse(code, `${remaining?.amount} ${remaining?.currency} remain of the hold.`, { remaining });
     }
+    case 'hold_closed':
+      return refuse(code, `Nothing remains of hold ${holdOf(command)}.`);
+    case 'hold_expired':
+      return refuse(code, `The time of hold ${holdOf(command)} is over.`);
+    case 'expiry_in_the_past':
+      return refuse(code, `${command.expires_at} has passed.`);
+    case 'expiry_not_later': {
+      const current = text(detail['expires_at'])?.replace('+00:00', 'Z');
+      return refuse(
+        code,
+        current === undefined
+          ? `Hold ${holdOf(command)} has no end to extend.`
+          : `${command.expires_at} is not later than ${current}, when hold ${holdOf(command)} expires.`,
+        current === undefined ? {} : { expires_at: current },
+      );
+    }
     case 'transfer_not_found':
       return refuse(
         code,
         `There is no transfer ${command.ref === undefined ? '' : formatId('trf', command.ref)}.`,
       );
     case 'hold_not_found':
-      return refuse(
-        code,
-        `There is no hold ${command.ref === undefined ? '' : formatId('hld', command.ref)}.`,
-      );
+      return refuse(code, `There is no hold ${holdOf(command)}.`);
     default:
       return refuse(
         code,

@@ -69,6 +69,8 @@ function readOriginal(books: Books, scope: Scope, uuid: string): Promise<Static<
 const other: Record<Side, Side> = { debit: 'credit', credit: 'debit' };
 
 function legsOf(body: ReversalRequest, original: readonly Static<typeof OriginalLeg>[]): Leg[] {
+  // There is no such transfer. The database is asked all the same, so that this outcome is kept as well.
+  if (original.length === 0) return [];
   const take = (leg: Static<typeof OriginalLeg>, amount: bigint, currency = leg.currency): Leg => ({
     account_id: leg.account_id,
     side: other[leg.side],

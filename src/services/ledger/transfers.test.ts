@@ -82,3 +82,21 @@ test('the same key and body is the first outcome again; another body is refused 
   assert.deepEqual(other.body.differs, ['/amount/amount']);
   assert.equal((await bank.get(`/api/v2/accounts/${a}`)).balance.amount, '6.00');
 });
+
+test('opening an account again under its key is the first answer, whatever happened to the account since', async () => {
+  const body = { name: 'Once', currency: 'BRL', chart_code: '2100' };
+  const headers = { 'idempotency-key': 'open-once' };
+  const first = await bank.ask('POST', '/api/v2/accounts', body, headers);
+  const cash = await account({ chart_code: '1100', credit_limit: null });
+  await bank.post('/api/v2/transfers', {
+    debit_account_id: cash,
+    credit_account_id: first.body.id,
+    amount: brl('5.00'),
+  });
+  const edit = { name: 'Twice', credit_limit: brl('9.00'), metadata: { a: 'b' } };
+  await bank.ask('PATCH', `/api/v2/accounts/${first.body.id}`, edit, { 'if-match': '*' });
+  const again = await bank.ask('POST', '/api/v2/accounts', body, headers);
+  assert.equal(again.headers['idempotent-replayed'], 'true');
+  assert.equal(again.headers['etag'], first.headers['etag']);
+  assert.deepEqual(again.body, first.body);
+});

@@ -190,7 +190,7 @@ comment on column ledger.hold_steps.pending_change is 'What the step adds to the
 create table ledger.attempts (
   tenant_id uuid not null,
   environment platform.environment not null,
-  key text not null check (length(key) between 1 and 255),
+  key text collate "C" not null check (length(key) between 1 and 255),
   item integer not null check (item >= 0),
   created_at timestamptz not null,
   operation text not null,
@@ -294,8 +294,8 @@ begin
       v_bad.position, v_bad.difference, v_bad.currency using errcode = 'check_violation';
   end if;
   select e.account_id, e.position into v_bad
-    from (select distinct on (tenant_id, environment, account_id) tenant_id, environment, account_id, position, balance, currency
-          from inserted order by tenant_id, environment, account_id, position desc, leg desc) e
+    from (select distinct on (account_id, tenant_id, environment) account_id, tenant_id, environment, position, balance, currency
+          from inserted order by account_id, tenant_id, environment, position desc, leg desc) e
     left join lateral (
       select * from ledger.accounts a
         where a.tenant_id = e.tenant_id and a.environment = e.environment and a.id = e.account_id offset 0

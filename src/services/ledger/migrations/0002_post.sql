@@ -1,5 +1,43 @@
 set local role financialapi_owner;
 
+-- An amount as the API writes it. `p_unit` is one minor unit, as money: its digits are those of the currency, which
+-- the database need not know.
+create function ledger.money(p_unit jsonb, p_minor bigint) returns jsonb
+  language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+  return jsonb_set(p_unit, '{amount}', to_jsonb(((p_unit ->> 'amount')::numeric * p_minor)::text));
+
+-- The data of the event of a hold step: what Node wrote of it, and beside that what only this commit knows, the state
+-- in which the step leaves the hold and, for a capture, how much it took.
+create function ledger.hold_event(
+  p_event jsonb, p_kind smallint, p_hold ledger.holds, p_change bigint, p_taken bigint
+) returns text language plpgsql immutable set search_path = ledger, pg_catalog, pg_temp as $$
+declare
+  v_unit constant jsonb := p_event -> 'unit';
+  v_remaining constant bigint := p_hold.amount - p_hold.captured - p_hold.released;
+  v_event jsonb := (p_event - 'unit') || jsonb_build_object(
+    'status', case when v_remaining > 0 then 'active' when p_kind = 6 then 'captured' when p_kind = 8 then 'expired'
+                   else 'released' end,
+    'amount', money(v_unit, p_hold.amount),
+    'captured', money(v_unit, p_hold.captured),
+    'released', money(v_unit, p_hold.released),
+    'remaining', money(v_unit, v_remaining),
+    'step', (p_event -> 'step') || jsonb_build_object('step', p_hold.steps, 'pending_change', money(v_unit, p_change))
+  );
+begin
+  if p_hold.expires_at is not null then
+    v_event := v_event || jsonb_build_object('expires_at', rtrim(rtrim(
+      to_char(p_hold.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z');
+  end if;
+  if p_kind = 6 then
+    for x in 0..1 loop
+      v_event := jsonb_set(v_event, array['transfer', 'entries', x::text, 'amount'], money(v_unit, p_taken));
+    end loop;
+  end if;
+  return v_event::text;
+end $$;
+
+revoke execute on function ledger.money, ledger.hold_event from public;
+
 -- Posts a batch of commands in their order, each with an outcome of its own, and returns a row for each.
 --
 -- It is the only way to move money: it locks the head of the tenant's ledger, so that one batch follows the other;
@@ -11,6 +49,7 @@ set local role financialapi_owner;
 --   p_groups     commands that stand beside each other with one number above 0 are posted all or none
 --   p_refs       the transfer to reverse; the hold to act on
 --   p_amounts    for hold steps: the amount, null for all that remains
+--   p_events     the data of each event; for hold steps what `hold_event` completes
 --   p_finals     for a capture: whether it releases what remains
 --   p_accounts   each account of the batch once; p_leg_slots are subscripts into it
 --
@@ -132,8 +171,6 @@ declare
   v_refusal text;
   v_context json;
 begin
-  perform set_config('app.tenant_id', p_tenant_id::text, true), set_config('app.environment', p_environment::text, true);
-
   select h.position, greatest(clock_timestamp(), h.recorded_at), h.outbox_sequence
     into v_position, v_now, v_sequence
     from heads h where h.tenant_id = p_tenant_id and h.environment = p_environment
@@ -150,7 +187,8 @@ begin
   v_out_created := array_fill(v_now, array[n]);
   v_result := p_ids;
 
-  if (select count(*) <> count(distinct ref) from unnest(p_refs) ref where ref is not null) then
+  if cardinality(array_remove(p_refs, null)) > 1
+      and (select count(*) <> count(distinct ref) from unnest(p_refs) ref where ref is not null) then
     raise exception 'a hold or a reversed transfer stands in two commands of one batch' using errcode = 'invalid_parameter_value';
   end if;
 
@@ -192,24 +230,27 @@ begin
     end loop;
   end if;
 
-  select array_agg(case when a.id is null then 1 else
-                     (case a.status when 'open' then 0 when 'frozen' then 2 else 4 end)
-                     + (case when a.may_send then 0 else 8 end) + (case when a.may_receive then 0 else 16 end)
-                   end::smallint order by u.slot),
-         array_agg(coalesce(a.currency, '') order by u.slot),
-         array_agg(coalesce(a.normal_side = 'credit', false) order by u.slot),
-         array_agg(coalesce(a.credit_limit, -1) order by u.slot),
-         array_agg(coalesce(a.debits_posted, 0) order by u.slot),
-         array_agg(coalesce(a.credits_posted, 0) order by u.slot),
-         array_agg(coalesce(a.debits_pending, 0) order by u.slot),
-         array_agg(coalesce(a.credits_pending, 0) order by u.slot),
-         array_agg(a.ctid order by u.slot)
+  select array_agg(found.gate), array_agg(found.currency), array_agg(found.credit_normal), array_agg(found.credit_limit),
+         array_agg(found.debits_posted), array_agg(found.credits_posted), array_agg(found.debits_pending),
+         array_agg(found.credits_pending), array_agg(found.ctid)
     into a_gate, a_currency, a_credit_normal, a_limit, a_debits, a_credits, a_debits_pending, a_credits_pending, a_ctid
-    from unnest(p_accounts) with ordinality u (id, slot)
-    left join lateral (
-      select a.ctid, a.* from accounts a
-        where a.tenant_id = p_tenant_id and a.environment = p_environment and a.id = u.id offset 0
-    ) a on true;
+    from (
+      select case when a.id is null then 1 else
+               (case a.status when 'open' then 0 when 'frozen' then 2 else 4 end)
+               + (case when a.may_send then 0 else 8 end) + (case when a.may_receive then 0 else 16 end)
+             end::smallint as gate,
+             coalesce(a.currency, '') as currency, coalesce(a.normal_side = 'credit', false) as credit_normal,
+             coalesce(a.credit_limit, -1) as credit_limit,
+             coalesce(a.debits_posted, 0) as debits_posted, coalesce(a.credits_posted, 0) as credits_posted,
+             coalesce(a.debits_pending, 0) as debits_pending, coalesce(a.credits_pending, 0) as credits_pending,
+             a.ctid
+      from unnest(p_accounts) with ordinality u (id, slot)
+      left join lateral (
+        select a.ctid, a.* from accounts a
+          where a.tenant_id = p_tenant_id and a.environment = p_environment and a.id = u.id offset 0
+      ) a on true
+      order by u.slot
+    ) found;
 
   for i in 1..n loop
     l_first := l;
@@ -388,7 +429,12 @@ begin
           v_refusal := 'hold_expired';
         elsif k = 8 and (v_hold.captured + v_hold.released = v_hold.amount
             or v_hold.expires_at is null or v_hold.expires_at > v_now) then
+          -- Not kept: if the clock was set back since, the same command is due another time.
           v_refusal := 'hold_not_due';
+          v_done[i] := true;
+        elsif k in (4, 6, 7) and p_leg_currencies[l_first] <> v_hold.currency then
+          v_refusal := 'currency_mismatch';
+          v_context := json_build_object('account_id', v_hold.debit_account_id, 'leg', 1, 'account_currency', v_hold.currency);
         end if;
       end if;
 
@@ -461,17 +507,17 @@ begin
           s := p_leg_slots[x];
           if v_change > c_max - (case when p_leg_credits[x] then a_credits_pending[s] else a_debits_pending[s] end) then
             v_refusal := 'balance_overflow';
+            v_context := json_build_object('account_id', p_accounts[s], 'leg', p_leg_numbers[x], 'account_currency', a_currency[s]);
+            exit;
           elsif p_leg_credits[x] <> a_credit_normal[s] and a_limit[s] >= 0 then
             v_balance := case when a_credit_normal[s] then a_credits[s] - a_debits[s] - a_debits_pending[s]
                               else a_debits[s] - a_credits[s] - a_credits_pending[s] end - v_change;
             if v_balance < -a_limit[s] then
               v_refusal := 'insufficient_funds';
+              v_context := json_build_object('account_id', p_accounts[s], 'currency', a_currency[s],
+                'short', (-a_limit[s] - v_balance)::text);
+              exit;
             end if;
-          end if;
-          if v_refusal is not null then
-            v_context := json_build_object('account_id', p_accounts[s], 'currency', a_currency[s],
-              'short', (-a_limit[s] - v_balance)::text);
-            exit;
           end if;
         end loop;
       end if;
@@ -532,6 +578,7 @@ begin
         s_captured[j] := v_hold.captured;
         s_released[j] := v_hold.released;
         s_expires[j] := v_hold.expires_at;
+        p_events[i] := hold_event(p_events[i]::jsonb, k, v_hold, v_change, v_amount);
       end if;
     end if;
 
@@ -549,7 +596,7 @@ begin
         u (tid, touched, debits, credits, debits_pending, credits_pending)
       where u.touched and a.ctid = u.tid;
     get diagnostics n_updated = row_count;
-    if n_updated <> (select count(*) from unnest(a_touched) touched where touched) then
+    if n_updated <> cardinality(array_positions(a_touched, true)) then
       -- Somebody edited one of the accounts without holding the head: it has moved since it was read.
       raise exception 'an account was changed while a batch was posted to it' using errcode = 'serialization_failure';
     end if;

@@ -1,0 +1,266 @@
+/**
+ * `npm run bench`: transfers a second over HTTP, durably, beside what PostgreSQL's own pgbench does on the same server
+ * in the same run. The machine is shared and noisy, so that only the ratios mean something: reference and measurement
+ * take turns, and medians are compared.
+ *
+ *   npm run bench -- [--seconds 5] [--rounds 3] [--quick]
+ */
+import { execFile, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs, promisify } from 'node:util';
+import pg from 'pg';
+import type { Load, LoadResult } from './load.ts';
+import { openReference, type Reference } from './reference.ts';
+
+const run = promisify(execFile);
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '3' },
+    quick: { type: 'boolean', default: false },
+  },
+});
+const seconds = values.quick ? 2 : Number(values.seconds);
+const rounds = values.quick ? 1 : Number(values.rounds);
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
+}
+
+interface Server {
+  port: number;
+  key: string;
+  databaseUrl: string;
+  stop: () => Promise<void>;
+}
+
+/** The real server, a process of its own with its own embedded PostgreSQL, fsync and synchronous_commit on. */
+async function startServer(dir: string): Promise<Server> {
+  const data_dir = join(dir, 'data');
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'server.ts')], {
+    env: { ...process.env, DATA_DIR: data_dir, PORT: '0', LOG_LEVEL: 'error', DEMO: 'false' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!line.startsWith('{')) continue;
+    const { port, key, database_url } = JSON.parse(line);
+    return {
+      port,
+      key,
+      databaseUrl: database_url,
+      stop: () => {
+        child.kill('SIGTERM');
+        return ended;
+      },
+    };
+  }
+  throw new Error('the server did not start');
+}
+
+async function measure(load: Load): Promise<LoadResult> {
+  const { stdout } = await run(process.execPath, [
+    join(import.meta.dirname, 'load.ts'),
+    JSON.stringify(load),
+  ]);
+  const result: LoadResult = JSON.parse(stdout);
+  if (Object.keys(result.failures).length > 0) {
+    throw new Error(`the server refused some of the load: ${JSON.stringify(result.failures)}`);
+  }
+  return result;
+}
+
+async function openAccounts(server: Server, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  const post = async (path: string, body: object): Promise<{ id: string }> => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${server.key}`,
+        'content-type': 'application/json',
+        'idempotency-key': crypto.randomUUID(),
+      },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`);
+    return JSON.parse(await answer.text());
+  };
+  while (ids.length < count) {
+    const opened = await Promise.all(
+      Array.from({ length: Math.min(32, count - ids.length) }, () =>
+        post('/api/v2/accounts', { name: 'bench', currency: 'BRL', chart_code: '2100', credit_limit: null }),
+      ),
+    );
+    ids.push(...opened.map(({ id }) => id));
+    if (ids.length % 3_200 === 0) process.stderr.write(`\r  ${ids.length} of ${count} accounts opened`);
+  }
+  process.stderr.write('\r');
+  return ids;
+}
+
+interface Line {
+  name: string;
+  load: Omit<Load, 'port' | 'key' | 'seconds' | 'accounts_file'>;
+  accounts: number;
+}
+
+const many = values.quick ? 5_000 : 100_000;
+const lines: Line[] = [
+  ...[1, 16, 64, 256].map(
+    (connections): Line => ({
+      name: `single, ${connections} connections, 1,000 accounts`,
+      load: { connections, pattern: 'uniform', batch: 1 },
+      accounts: 1_000,
+    }),
+  ),
+  {
+    name: 'single, 64 connections, one hot account',
+    load: { connections: 64, pattern: 'hot', batch: 1 },
+    accounts: 1_000,
+  },
+  {
+    name: `single, 64 connections, ${many.toLocaleString('en')} accounts`,
+    load: { connections: 64, pattern: 'uniform', batch: 1 },
+    accounts: many,
+  },
+  {
+    name: 'batches of 100, 8 connections',
+    load: { connections: 8, pattern: 'uniform', batch: 100 },
+    accounts: 1_000,
+  },
+  {
+    name: 'batches of 1,000, 4 connections',
+    load: { connections: 4, pattern: 'uniform', batch: 1_000 },
+    accounts: 1_000,
+  },
+  {
+    name: `batches of 1,000, ${many.toLocaleString('en')} accounts`,
+    load: { connections: 4, pattern: 'uniform', batch: 1_000 },
+    accounts: many,
+  },
+];
+
+async function durability(url: string): Promise<string> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const shown = [];
+    for (const name of ['fsync', 'synchronous_commit', 'full_page_writes', 'server_version']) {
+      const { rows } = await client.query(`show ${name}`);
+      shown.push(`${name} ${rows[0][name]}`);
+    }
+    return shown.join(', ');
+  } finally {
+    await client.end();
+  }
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'financialapi-bench-'));
+let server: Server | undefined;
+let reference: Reference | undefined;
+try {
+  server = await startServer(dir);
+  console.log(
+    `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}; PostgreSQL: ${await durability(server.databaseUrl)}`,
+  );
+  process.stderr.write(`opening ${many} accounts …\n`);
+  const ids = await openAccounts(server, many);
+  const files = new Map<number, string>();
+  for (const count of new Set(lines.map(({ accounts }) => accounts))) {
+    const file = join(dir, `accounts-${count}.json`);
+    writeFileSync(file, JSON.stringify(ids.slice(0, count)));
+    files.set(count, file);
+  }
+
+  reference = await openReference(server.databaseUrl);
+  process.stderr.write(`finding the best number of clients of ${reference.name} …\n`);
+  let best = { clients: 0, tps: 0 };
+  for (const clients of [8, 16, 32, 64]) {
+    const { tps } = await reference.measure(clients, seconds);
+    if (tps > best.tps) best = { clients, tps };
+  }
+  console.log(`${reference.name}: best with ${best.clients} clients\n`);
+
+  const referenceTps: number[] = [];
+  const referenceP99: number[] = [];
+  const measured = new Map<string, LoadResult[]>();
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const [index, line] of lines.entries()) {
+      process.stderr.write(`\rround ${round} of ${rounds}: ${line.name}`.padEnd(78));
+      // The reference takes its turn between the lines, so that slow minutes of the machine are slow for both.
+      if (index % 3 === 0) referenceTps.push((await reference.measure(best.clients, seconds)).tps);
+      if (index === 1) referenceP99.push((await reference.measure(16, seconds)).p99_ms);
+      const file = files.get(line.accounts) ?? '';
+      const result = await measure({
+        ...line.load,
+        port: server.port,
+        key: server.key,
+        seconds,
+        accounts_file: file,
+      });
+      measured.set(line.name, [...(measured.get(line.name) ?? []), result]);
+    }
+  }
+  process.stderr.write('\r'.padEnd(79) + '\r');
+
+  const tps = median(referenceTps);
+  const figure = (name: string, of: (result: LoadResult) => number) =>
+    median((measured.get(name) ?? []).map(of));
+  console.log(`${reference.name}, ${best.clients} clients: ${tps.toFixed(0)} transactions/s (1.00 ×)`);
+  console.log(`${reference.name}, 16 clients: p99 ${median(referenceP99).toFixed(1)} ms\n`);
+  console.log(
+    `${'transfers over HTTP with a key'.padEnd(46)}${'per s'.padStart(8)}${'ratio'.padStart(9)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}`,
+  );
+  for (const { name } of lines) {
+    const rate = figure(name, (result) => result.transfers_per_s);
+    console.log(
+      `${name.padEnd(46)}${rate.toFixed(0).padStart(8)}${`${(rate / tps).toFixed(2)} ×`.padStart(9)}` +
+        `${figure(name, (result) => result.p50_ms)
+          .toFixed(1)
+          .padStart(9)}${figure(name, (result) => result.p99_ms)
+          .toFixed(1)
+          .padStart(9)}`,
+    );
+  }
+  const rateOf = (part: string) => {
+    const line = lines.find(({ name }) => name.startsWith(part));
+    return figure(line?.name ?? '', (result) => result.transfers_per_s);
+  };
+  const uniform = rateOf('single, 64 connections, 1,000');
+  const targets = [
+    ['one transfer a request, 64 connections ÷ reference', uniform / tps, '≥', 1.5],
+    ['batches of 1,000 ÷ reference', rateOf('batches of 1,000, 4') / tps, '≥', 4],
+    ['hot account ÷ uniform', rateOf('single, 64 connections, one hot') / uniform, '≥', 0.9],
+    [
+      'p99 at 16 connections ÷ p99 of the reference at 16 clients',
+      figure('single, 16 connections, 1,000 accounts', (result) => result.p99_ms) / median(referenceP99),
+      '≤',
+      2,
+    ],
+  ] as const;
+  console.log('');
+  for (const [name, ratio, sign, target] of targets) {
+    const met = sign === '≥' ? ratio >= target : ratio <= target;
+    console.log(`${met ? 'met   ' : 'MISSED'}  ${name}: ${ratio.toFixed(2)} (${sign} ${target})`);
+  }
+  const results = join(import.meta.dirname, 'results');
+  mkdirSync(results, { recursive: true });
+  writeFileSync(
+    join(results, `${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`),
+    JSON.stringify(
+      { reference: reference.name, best, referenceTps, referenceP99, measured: Object.fromEntries(measured) },
+      null,
+      2,
+    ),
+  );
+} finally {
+  await reference?.close();
+  await server?.stop();
+  rmSync(dir, { recursive: true, force: true });
+}

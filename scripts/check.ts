@@ -1,0 +1,80 @@
+/**
+ * `npm run check`: format, lint with type information, types, boundaries, unused code. Every checker must also say that
+ * it saw the files there are: one that looks at nothing reports success.
+ */
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+
+const sources = globSync('{src,tests,bench,scripts}/**/*.{ts,mjs}').length;
+
+interface Checker {
+  name: string;
+  command: readonly string[];
+  /** Number of files it says it looked at. */
+  seen: (output: string) => number;
+}
+
+function numberIn(pattern: RegExp): Checker['seen'] {
+  return (output) => Number(pattern.exec(output)?.[1] ?? 0);
+}
+
+const checkers: Checker[] = [
+  {
+    name: 'format',
+    command: ['@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],
+    seen: numberIn(/Checked (\d+) files/),
+  },
+  {
+    name: 'lint',
+    command: ['oxlint/bin/oxlint', '--type-aware', '--deny-warnings'],
+    seen: numberIn(/on (\d+) files/),
+  },
+  {
+    name: 'types',
+    command: ['typescript/bin/tsc', '--noEmit', '--listFiles'],
+    seen: (output) =>
+      output.split('\n').filter((line) => line.endsWith('.ts') && !line.includes('/node_modules/')).length,
+  },
+  {
+    name: 'boundaries',
+    command: ['../scripts/boundaries.ts'],
+    seen: numberIn(/(\d+) files looked at/),
+  },
+  {
+    name: 'unused code',
+    command: [
+      'knip/bin/knip.js',
+      '--no-progress',
+      '--reporter',
+      'symbols',
+      '--reporter',
+      './scripts/knip-count.ts',
+    ],
+    seen: numberIn(/(\d+) files processed/),
+  },
+];
+
+// The .mjs bootstrapper is no input of the compiler.
+const least = sources - 1;
+for (const { name, command, seen } of checkers) {
+  const [program = '', ...options] = command;
+  const began = performance.now();
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`node_modules/${program}`, ...options], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const output = `${stdout}\n${stderr}`;
+  const count = seen(output);
+  const seconds = ((performance.now() - began) / 1_000).toFixed(1);
+  if (status === 0 && count >= least) {
+    console.log(`✔ ${name}: ${count} files, ${seconds} s`);
+    continue;
+  }
+  process.exitCode = 1;
+  const found = output
+    .split('\n')
+    .filter((line) => !/^\/.*\.(d\.)?[cm]?ts$/.test(line))
+    .join('\n')
+    .trim();
+  console.error(`✖ ${name}${status === 0 ? `: looked at ${count} files of ${sources}` : ''}\n${found}`);
+}

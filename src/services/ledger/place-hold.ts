@@ -1,0 +1,159 @@
+import { type Static, Type } from 'typebox';
+import type { Scope } from '../../platform/db.ts';
+import { Text } from '../../platform/http.ts';
+import { canonicalRequest } from '../../platform/idempotency.ts';
+import { formatId, Id, newUuid } from '../../platform/ids.ts';
+import { formatMoney, Money } from '../../platform/money.ts';
+import type { Attempt, Books } from './books.ts';
+import { type Hold, type HoldStep, Metadata, Timestamp } from './contract.ts';
+import { refuse } from './errors.ts';
+import { instantOf } from './instant.ts';
+import { uuidOf } from './post-transfer.ts';
+import type { Command, Leg, Outcome } from './posting.ts';
+import { getHold } from './read-holds.ts';
+import { refusalOf } from './refusal.ts';
+import { positiveAmount } from './terms.ts';
+
+export const HoldRequest = Type.Object(
+  {
+    debit_account_id: Id('acc', 'The account whose money is held, and debited by captures'),
+    credit_account_id: Id('acc', 'The account that captures credit'),
+    amount: Type.Object(Money.properties, {
+      additionalProperties: false,
+      description: 'How much to hold; captures together take at most this',
+    }),
+    expires_at: Type.Optional(
+      Type.String({
+        ...Timestamp,
+        description: 'When what still remains is released by itself; absent: never',
+      }),
+    ),
+    description: Type.Optional(Text({ max: 500 })),
+    metadata: Type.Optional(Metadata),
+  },
+  { additionalProperties: false },
+);
+export type HoldRequest = Static<typeof HoldRequest>;
+
+/** What never changes of a hold, ids as bare UUIDs. */
+export interface HoldTerms {
+  id: string;
+  debit_account_id: string;
+  credit_account_id: string;
+  currency: string;
+}
+
+/** Legs of any command on a hold: the debit account, then the credit account. */
+export function holdLegs(terms: HoldTerms, amount: bigint, currency: string): Leg[] {
+  return [
+    { account_id: terms.debit_account_id, side: 'debit', amount, currency },
+    { account_id: terms.credit_account_id, side: 'credit', amount, currency },
+  ];
+}
+
+/**
+ * The part of a hold step's event that is known before it is posted. `ledger.hold_event` adds to it the state that the
+ * step leaves, and takes away `unit`, by which it writes amounts.
+ */
+export function holdEvent(
+  terms: HoldTerms,
+  step: { id: string; kind: HoldStep['kind'] },
+  more: Record<string, unknown> = {},
+): string {
+  return JSON.stringify({
+    id: formatId('hld', terms.id),
+    debit_account_id: formatId('acc', terms.debit_account_id),
+    credit_account_id: formatId('acc', terms.credit_account_id),
+    step: { id: formatId('hst', step.id), kind: step.kind },
+    ...more,
+    unit: formatMoney(1n, terms.currency),
+  });
+}
+
+/** The hold that a command just placed. */
+function placedHold(
+  terms: HoldTerms,
+  amount: bigint,
+  body: HoldRequest,
+  command: Command,
+  outcome: Outcome,
+): Hold {
+  const money = formatMoney(amount, terms.currency);
+  const nothing = formatMoney(0n, terms.currency);
+  const expiry = command.expires_at === undefined ? {} : { expires_at: command.expires_at };
+  return {
+    id: formatId('hld', terms.id),
+    debit_account_id: body.debit_account_id,
+    credit_account_id: body.credit_account_id,
+    status: 'active',
+    amount: money,
+    captured: nothing,
+    released: nothing,
+    remaining: money,
+    ...expiry,
+    ...(body.description === undefined ? {} : { description: body.description }),
+    metadata: body.metadata ?? {},
+    created_at: outcome.created_at,
+    updated_at: outcome.created_at,
+    steps: [
+      {
+        id: formatId('hst', command.id),
+        step: 1,
+        position: Number(outcome.position),
+        kind: 'place',
+        pending_change: money,
+        created_at: outcome.created_at,
+        ...expiry,
+      },
+    ],
+  };
+}
+
+/**
+ * Holds money of the debit account for the credit account, once for each idempotency key.
+ *
+ * @param options.dry_run tells what would happen and keeps nothing, not even the key
+ */
+export async function placeHold(
+  books: Books,
+  scope: Scope,
+  body: HoldRequest,
+  attempt: Attempt,
+  options: { dry_run: boolean },
+): Promise<{ hold: Hold; position: number; replayed: boolean }> {
+  if (body.debit_account_id === body.credit_account_id) {
+    throw refuse('same_account', `Both accounts are ${body.debit_account_id}.`);
+  }
+  const amount = positiveAmount(body.amount);
+  const { description, metadata } = body;
+  const terms: HoldTerms = {
+    id: newUuid(),
+    debit_account_id: uuidOf('acc', body.debit_account_id),
+    credit_account_id: uuidOf('acc', body.credit_account_id),
+    currency: body.amount.currency,
+  };
+  const command: Command = {
+    id: terms.id,
+    kind: 'place',
+    ...attempt,
+    item: 0,
+    request: canonicalRequest(body),
+    amount,
+    expires_at: body.expires_at === undefined ? undefined : instantOf(body.expires_at, '/expires_at'),
+    description,
+    metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
+    event: holdEvent(terms, { id: terms.id, kind: 'place' }, { description, metadata }),
+    legs: holdLegs(terms, amount, terms.currency),
+  };
+  const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
+  const [outcome] = await submit(scope, [command]);
+  if (outcome === undefined) throw new Error('a command without an outcome');
+  if (outcome.code !== null) throw refusalOf(command, outcome);
+  const { replayed, result_id, position } = outcome;
+  if (position === null) throw new Error('a hold was placed without a position');
+  const hold =
+    replayed && result_id !== null
+      ? await books.db.read(scope, (tx) => getHold(tx, scope, result_id, position))
+      : placedHold(terms, amount, body, command, outcome);
+  return { hold, position: Number(position), replayed };
+}

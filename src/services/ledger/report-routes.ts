@@ -1,0 +1,146 @@
+/** Every endpoint that reports on the books: method, path, schema, call. */
+import { Readable } from 'node:stream';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { Page } from '../../platform/cursor.ts';
+import { ProblemBody, Text } from '../../platform/http.ts';
+import { Id } from '../../platform/ids.ts';
+import type { Books } from './books.ts';
+import { headPosition, minPositionQuery } from './position.ts';
+import { uuidOf } from './post-transfer.ts';
+import { getAttempt, KeptAttempt } from './read-attempt.ts';
+import { Balance, BalanceQuery, readBalance } from './read-balance.ts';
+import { AccountEntry, ListEntriesQuery, listEntries } from './read-entries.ts';
+import { csvStatement, readStatement, Statement, StatementQuery } from './statement.ts';
+import { readTrialBalance, TrialBalance, TrialBalanceQuery } from './trial-balance.ts';
+
+const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
+const AccountParams = Type.Object({ account_id: Id('acc') });
+
+function asksForCsv(request: FastifyRequest, format: 'json' | 'csv' | undefined): boolean {
+  if (format !== undefined) return format === 'csv';
+  return request.accepts().type(['application/json', 'text/csv']) === 'text/csv';
+}
+
+export function reportRoutes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    const { db } = books;
+
+    app.get(
+      '/api/v2/accounts/:account_id/balance',
+      {
+        schema: {
+          summary: 'Balances of an account, now or at a past moment',
+          tags: ['accounts'],
+          params: AccountParams,
+          querystring: BalanceQuery,
+          response: { 200: Balance, ...refusals },
+        },
+      },
+      async ({ caller, params, query }, reply) =>
+        db.read(caller, async (tx) => {
+          const { head, balance } = await readBalance(tx, caller, uuidOf('acc', params.account_id), query);
+          reply.header('ledger-position', head);
+          return balance;
+        }),
+    );
+
+    app.get(
+      '/api/v2/accounts/:account_id/entries',
+      {
+        schema: {
+          summary: 'Entries of an account with its running balance, newest first',
+          tags: ['accounts'],
+          params: AccountParams,
+          querystring: ListEntriesQuery,
+          response: { 200: Page(AccountEntry), ...refusals },
+        },
+      },
+      async ({ caller, params, query }, reply) =>
+        db.read(caller, async (tx) => {
+          const { min_position, ...list } = query;
+          reply.header('ledger-position', await headPosition(tx, caller, min_position));
+          return listEntries(tx, caller, uuidOf('acc', params.account_id), list);
+        }),
+    );
+
+    app.get(
+      '/api/v2/accounts/:account_id/statement',
+      {
+        schema: {
+          summary: 'Statement of an account for a period, as JSON in pages or as CSV',
+          tags: ['accounts'],
+          params: AccountParams,
+          querystring: StatementQuery,
+          response: {
+            200: {
+              description: 'The statement',
+              content: {
+                'application/json': { schema: Statement },
+                // A text to the client; handed to Fastify as a stream.
+                'text/csv': { schema: Type.Unsafe<Readable>({ type: 'string' }) },
+              },
+            },
+            ...refusals,
+          },
+        },
+      },
+      async (request, reply) => {
+        const { caller, params, query } = request;
+        const uuid = uuidOf('acc', params.account_id);
+        if (asksForCsv(request, query.format)) {
+          const { head, filename, pieces } = await csvStatement(db, caller, uuid, query);
+          return reply
+            .header('ledger-position', head)
+            .header('content-disposition', `attachment; filename="${filename}"`)
+            .type('text/csv; charset=utf-8; header=present')
+            .send(Readable.from(pieces));
+        }
+        return db.read(caller, async (tx) => {
+          const { head, statement } = await readStatement(tx, caller, uuid, query);
+          reply.header('ledger-position', head);
+          return statement;
+        });
+      },
+    );
+
+    app.get(
+      '/api/v2/trial-balance',
+      {
+        schema: {
+          summary: 'The trial balance, now or at a past moment',
+          tags: ['reports'],
+          querystring: TrialBalanceQuery,
+          response: { 200: TrialBalance, ...refusals },
+        },
+      },
+      async ({ caller, query }, reply) =>
+        db.read(caller, async (tx) => {
+          const { head, trialBalance } = await readTrialBalance(tx, caller, query);
+          reply.header('ledger-position', head);
+          return trialBalance;
+        }),
+    );
+
+    app.get(
+      '/api/v2/attempts/:key',
+      {
+        schema: {
+          summary: 'What became of a request, by its Idempotency-Key',
+          tags: ['attempts'],
+          params: Type.Object({
+            key: Text({ min: 1, max: 255, description: 'The Idempotency-Key, URL-encoded' }),
+          }),
+          querystring: Type.Object(minPositionQuery, { additionalProperties: false }),
+          response: { 200: KeptAttempt, ...refusals },
+        },
+      },
+      async ({ caller, params, query }, reply) =>
+        db.read(caller, async (tx) => {
+          reply.header('ledger-position', await headPosition(tx, caller, query.min_position));
+          return getAttempt(tx, caller, params.key, publicUrl());
+        }),
+    );
+  };
+}

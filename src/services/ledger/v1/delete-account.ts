@@ -1,0 +1,44 @@
+import type { Caller } from '../../../platform/access.ts';
+import { canonicalRequest } from '../../../platform/idempotency.ts';
+import { formatId } from '../../../platform/ids.ts';
+import { formatMoney } from '../../../platform/money.ts';
+import type { Attempt, Books } from '../books.ts';
+import { changeWithin } from '../edit-account.ts';
+import { refuse } from '../errors.ts';
+import { createOnce } from '../once.ts';
+import { getAccount } from './account.ts';
+import { adjust } from './adjustment.ts';
+
+/** Sweeps an account's balance away and closes it, in one commit. Account and entries stay in the books. */
+export async function deleteAccount(
+  books: Books,
+  caller: Caller,
+  number: bigint,
+  attempt: Attempt,
+): Promise<{ account_id: string; replayed: boolean }> {
+  const { id, replayed } = await createOnce(
+    books.db,
+    caller,
+    { ...attempt, request: canonicalRequest(null) },
+    async (tx) => {
+      const account = await getAccount(tx, caller, number);
+      const held = account.debits_pending + account.credits_pending;
+      if (held > 0n) {
+        const { amount, currency } = formatMoney(held, caller.base_currency);
+        throw refuse(
+          'account_not_empty',
+          `${amount} ${currency} are held from or for account ${number}: capture or release the holds first.`,
+        );
+      }
+      await adjust(books, tx, caller, {
+        account_uuid: account.uuid,
+        change: -account.balance,
+        description: 'Balance swept on closing',
+        operation: attempt.operation,
+      });
+      await changeWithin(tx, caller, account.uuid, 'ledger.account.closed', () => ({ status: 'closed' }));
+      return account.uuid;
+    },
+  );
+  return { account_id: formatId('acc', id), replayed };
+}

@@ -1,0 +1,42 @@
+import type { Static } from 'typebox';
+import type { Caller } from '../../../platform/access.ts';
+import { canonicalRequest } from '../../../platform/idempotency.ts';
+import { formatId } from '../../../platform/ids.ts';
+import type { Attempt, Books } from '../books.ts';
+import { changeWithin } from '../edit-account.ts';
+import { createOnce } from '../once.ts';
+import { getAccount, type V1AccountRequest, wantedOf } from './account.ts';
+import { adjust } from './adjustment.ts';
+
+/**
+ * Sets name and balance. The balance comes about by a posting of what it differs by, decided and posted under the head
+ * of the books, so that no posting beside it is overwritten unseen.
+ */
+export async function replaceAccount(
+  books: Books,
+  caller: Caller,
+  number: bigint,
+  body: Static<typeof V1AccountRequest>,
+  attempt: Attempt,
+): Promise<{ account_id: string; replayed: boolean }> {
+  const { name, balance, request } = wantedOf(body, caller.base_currency);
+  const { id, replayed } = await createOnce(
+    books.db,
+    caller,
+    { ...attempt, request: canonicalRequest(request) },
+    async (tx) => {
+      const account = await getAccount(tx, caller, number);
+      await adjust(books, tx, caller, {
+        account_uuid: account.uuid,
+        change: balance - account.balance,
+        description: 'Adjustment',
+        operation: attempt.operation,
+      });
+      await changeWithin(tx, caller, account.uuid, 'ledger.account.edited', () =>
+        account.name === name ? {} : { name },
+      );
+      return account.uuid;
+    },
+  );
+  return { account_id: formatId('acc', id), replayed };
+}
