@@ -3,25 +3,26 @@
  * validation → the route → answer; whatever is refused on the way leaves as problem details (RFC 9457).
  */
 
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import fastifyAccepts from '@fastify/accepts';
 import fastifyCookie from '@fastify/cookie';
 import fastifySwagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { Ajv } from 'ajv';
-import addFormats from 'ajv-formats';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
-  type FastifySchemaValidationError,
   LogController,
 } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { Access, Caller } from './access.ts';
+import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
-import { type FieldError, Problem, refuse } from './problem.ts';
+import { parseJson } from './json.ts';
+import { Problem, refuse } from './problem.ts';
+import { KEPT_TEXT, refusedBySchema, validatorCompiler } from './validation.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -51,14 +52,19 @@ export interface HttpOptions {
 
 /** 1,000 multi-leg transfers with metadata fit. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+/** A client that is slower than these is cut off, so that silent connections cannot use up the server's. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const CONNECTIONS_CHECKED_EVERY_MS = 5_000;
+/** Request line and headers together. */
+const MAX_HEADER_BYTES = 16_384;
 /** Cookie that a browser's log-in leaves: the key, for this host only, out of reach of scripts. */
 export const KEY_COOKIE = 'financialapi_key';
 
 /** Printable text that PostgreSQL can keep: no NUL, no unpaired surrogate. */
 export function Text(options: { min?: number; max: number; description?: string; examples?: string[] }) {
   const { min = 0, max, ...rest } = options;
-  return Type.String({ minLength: min, maxLength: max, pattern: '^[^\\u0000\\p{Surrogate}]*$', ...rest });
+  return Type.String({ minLength: min, maxLength: max, pattern: KEPT_TEXT, ...rest });
 }
 
 /** Schema of the body of every refusal. */
@@ -74,7 +80,7 @@ export const ProblemBody = Type.Object(
       Type.Array(
         Type.Object({
           pointer: Type.String({
-            description: 'JSON Pointer into the body, ?name of the query, or header name',
+            description: 'JSON Pointer into the body, ?name of the query, header name, or path name',
           }),
           detail: Type.String(),
         }),
@@ -100,76 +106,14 @@ export function problemBody(
   };
 }
 
-const ajvOptions = {
-  allErrors: true,
-  strict: true,
-  strictTypes: false,
-  allowUnionTypes: true,
-  useDefaults: true,
-} as const;
-
-function ajv(coerceTypes: boolean): Ajv {
-  const compiler = new Ajv({ ...ajvOptions, coerceTypes, removeAdditional: false });
-  addFormats.default(compiler);
-  compiler.addKeyword('example');
-  return compiler;
-}
-
-/** Where in the request a validation error is, in the form that `FieldError` describes. */
-function pointerOf(error: FastifySchemaValidationError, part: string): string {
-  const missing = error.params['missingProperty'] ?? error.params['additionalProperty'];
-  const path =
-    typeof missing === 'string'
-      ? `${error.instancePath}/${missing.replaceAll('~', '~0').replaceAll('/', '~1')}`
-      : error.instancePath;
-  if (part === 'querystring') return `?${path.slice(1)}`;
-  if (part === 'headers') return `header ${path.slice(1)}`;
-  return part === 'params' ? `path ${path.slice(1)}` : path;
-}
-
-function describe(error: FastifySchemaValidationError): string {
-  switch (error.keyword) {
-    case 'additionalProperties':
-      return 'is not a known field';
-    case 'required':
-      return 'is required';
-    case 'enum':
-      return `must be one of ${JSON.stringify(error.params['allowedValues'])}`;
-    case 'const':
-      return `must be ${JSON.stringify(error.params['allowedValue'])}`;
-    case 'pattern':
-      return error.params['pattern'] === '^[^\\u0000\\p{Surrogate}]*$'
-        ? 'must not contain NUL or an unpaired surrogate'
-        : `must match ${String(error.params['pattern'])}`;
-    default:
-      return error.message ?? 'is not valid';
-  }
-}
-
-const MAX_FIELD_ERRORS = 20;
-
-function fromValidation(errors: FastifySchemaValidationError[], part: string): Problem {
-  const fields: FieldError[] = errors
-    // A union that failed says so once, beside what each branch found.
-    .filter(({ keyword }) => keyword !== 'if')
-    .slice(0, MAX_FIELD_ERRORS)
-    .map((error) => ({ pointer: pointerOf(error, part), detail: describe(error) }));
-  const [first] = fields;
-  return refuse('malformed_request', `${first?.pointer || 'The body'} ${first?.detail ?? 'is not valid'}.`, {
-    errors: fields,
-  });
-}
-
 /** What Fastify itself refuses, by its own codes. */
 function fromFastify(code: string, message: string): Problem | undefined {
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return refuse('body_too_large', `The body has more than ${BODY_LIMIT_BYTES} bytes.`);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return refuse('unsupported_media_type', 'The body is not declared as application/json.');
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return refuse('unsupported_media_type', 'The body is not declared as Content-Type: application/json.');
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-    case 'FST_ERR_CTP_INVALID_JSON_BODY':
       return refuse('malformed_request', message);
     default:
       return undefined;
@@ -201,6 +145,43 @@ export function sendProblem(
     .send({ ...problemBody(problem, publicUrl), request_id: request.id });
 }
 
+/** What a client is told whose request could not be read far enough to have a route. */
+function unreadable(code: string): Problem {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return refuse('request_timeout', 'The request did not arrive in time; nothing was done.');
+    case 'HPE_HEADER_OVERFLOW':
+      return refuse(
+        'headers_too_large',
+        `The address and headers have more than ${MAX_HEADER_BYTES} bytes together.`,
+      );
+    default:
+      return refuse('malformed_request', 'This is not an HTTP/1.1 request.');
+  }
+}
+
+/** Answers a request that the HTTP parser gave up on, and ends its connection. */
+function answerUnreadable(
+  error: Error & { code?: string },
+  socket: Socket,
+  context: { publicUrl: string; request_id: string },
+): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const problem = unreadable(error.code ?? '');
+  const { status } = problem.type;
+  const body = JSON.stringify({
+    ...problemBody(problem, context.publicUrl),
+    request_id: context.request_id,
+  });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nRequest-Id: ${context.request_id}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
 const bearer = /^Bearer +(\S+) *$/i;
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -224,6 +205,18 @@ function identify(request: FastifyRequest, access: Access): Promise<Caller> | Ca
   return access.identify(cookie);
 }
 
+/** Whether the query of a URL can be decoded; undecodable bytes would silently be read as other ones. */
+function isDecodable(url: string): boolean {
+  const query = url.indexOf('?');
+  if (query === -1 || !url.includes('%', query)) return true;
+  try {
+    decodeURIComponent(url.slice(query));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const saneRequestId = /^[A-Za-z0-9._:-]{8,128}$/;
 const API_PREFIX = '/api/';
 
@@ -232,25 +225,34 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   // Unique without asking the system for randomness at each request.
   const processName = newUuid();
   let requests = 0;
+  const newRequestId = () => {
+    requests += 1;
+    return `${processName}-${requests.toString(36)}`;
+  };
   const app: Api = Fastify({
     loggerInstance: options.log,
     // A line for each request cost 40 % of the throughput; metrics count them and failures are logged.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTIONS_CHECKED_EVERY_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
+    clientErrorHandler: (error, socket) =>
+      answerUnreadable(error, socket, { publicUrl: options.publicUrl(), request_id: newRequestId() }),
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
     genReqId: (request) => {
       const given = request.headers['request-id'];
       if (typeof given === 'string' && saneRequestId.test(given)) return given;
-      requests += 1;
-      return `${processName}-${requests.toString(36)}`;
+      return newRequestId();
     },
     routerOptions: { maxParamLength: 300, ignoreTrailingSlash: false },
-    return503OnClosing: true,
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
+    // While it drains, what still comes over an open connection is answered, with `Connection: close`.
+    return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
       // A URL that cannot be decoded has no route yet, hence none of the hooks below.
       reply.header('request-id', request.id);
@@ -278,18 +280,31 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     },
   });
 
-  const strict = ajv(false);
-  // Everything in a URL or header is text: numbers and booleans there are read from it.
-  const coercing = ajv(true);
-  app.setValidatorCompiler(({ schema, httpPart }) =>
-    (httpPart === 'body' ? strict : coercing).compile(schema),
-  );
+  app.setValidatorCompiler(validatorCompiler());
+
+  // As a pattern, so that a service may have a parser of its own under the plain name.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<Buffer>(/^application\/json(;|$)/, { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      const encoding = request.headers['content-encoding'] ?? 'identity';
+      if (encoding !== 'identity') {
+        throw refuse('unsupported_media_type', `The body is encoded as ${encoding}; send it as it is.`);
+      }
+      done(null, parseJson(body));
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
 
   app.decorateRequest('caller');
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
     reply.header('cache-control', 'no-store');
+    if (!isDecodable(request.url)) {
+      done(refuse('malformed_request', 'The query of the address is not percent-encoded UTF-8.'));
+      return;
+    }
     if (!request.url.startsWith(API_PREFIX)) {
       done();
       return;
@@ -314,16 +329,11 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     if (error instanceof Problem) return sendProblem(request, reply, error, options.publicUrl());
     if (error instanceof Error && 'validation' in error && Array.isArray(error.validation)) {
       const part = 'validationContext' in error ? String(error.validationContext) : 'body';
-      return sendProblem(request, reply, fromValidation(error.validation, part), options.publicUrl());
+      const problem = refusedBySchema(error.validation, part, request.body);
+      return sendProblem(request, reply, problem, options.publicUrl());
     }
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const statusCode = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-    const known =
-      fromFastify(code, error instanceof Error ? error.message : '') ??
-      // JSON that does not parse comes as a plain error with status 400.
-      (statusCode === 400 && error instanceof Error
-        ? refuse('malformed_request', `The body is not JSON: ${error.message}`)
-        : undefined);
+    const known = fromFastify(code, error instanceof Error ? error.message : '') ?? unavailableFor(error);
     if (known !== undefined) return sendProblem(request, reply, known, options.publicUrl());
     request.log.error(
       { err: error, request_id: request.id, method: request.method, route: request.routeOptions.url },

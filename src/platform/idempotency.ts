@@ -3,6 +3,7 @@ import canonicalize from 'canonicalize';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type Problem, refuse } from './problem.ts';
+import { VISIBLE_ASCII } from './validation.ts';
 
 /** Schema of the headers of a route that creates or moves. */
 export const IdempotencyHeaders = Type.Object({
@@ -10,7 +11,7 @@ export const IdempotencyHeaders = Type.Object({
     Type.String({
       minLength: 1,
       maxLength: 255,
-      pattern: '^[\\x21-\\x7e]+$',
+      pattern: VISIBLE_ASCII,
       description: 'Names this intention: the same for each retry, fresh for each new one. Required.',
     }),
   ),

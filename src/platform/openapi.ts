@@ -21,17 +21,6 @@ function exampleIds(): (prefix: string) => string {
 /** Headers whose absence has a refusal of its own, so that the schema which validates must let them be absent. */
 const demandedHeaders = new Set(['idempotency-key', 'if-match']);
 
-function parameters(given: unknown): unknown {
-  if (!Array.isArray(given)) return given;
-  return given.map((parameter: unknown) =>
-    isObject(parameter) &&
-    parameter['in'] === 'header' &&
-    demandedHeaders.has(String(parameter['name']).toLowerCase())
-      ? { ...parameter, required: true }
-      : parameter,
-  );
-}
-
 function member(object: JsonObject, name: string): JsonObject {
   const value = object[name];
   return isObject(value) ? value : {};
@@ -99,6 +88,33 @@ function shareContent(holder: unknown, components: JsonObject, known: ReadonlyMa
   return content.length === 0 ? holder : { ...holder, content: Object.fromEntries(content) };
 }
 
+/** A filter's example goes into words: the reference would send it along, and find nothing. */
+function filterInWords(parameter: JsonObject): JsonObject {
+  const { example, examples, ...rest } = parameter;
+  const shown =
+    example === undefined
+      ? Object.keys(isObject(examples) ? examples : {})
+      : [JSON.stringify(example).replaceAll('"', '')];
+  if (rest['in'] !== 'query' || shown.length === 0) return parameter;
+  const { description } = rest;
+  const words = typeof description === 'string' ? `${description}, as ` : 'As ';
+  return { ...rest, description: `${words}${shown.map((text) => `\`${text}\``).join(', ')}` };
+}
+
+function parameters(given: unknown, components: JsonObject, known: ReadonlyMap<string, string>): unknown {
+  if (!Array.isArray(given)) return given;
+  return given.filter(isObject).map((parameter) => {
+    const isDemanded =
+      parameter['in'] === 'header' && demandedHeaders.has(String(parameter['name']).toLowerCase());
+    const worded = filterInWords(parameter);
+    return {
+      ...worded,
+      schema: share(worded['schema'], components, known),
+      ...(isDemanded ? { required: true } : {}),
+    };
+  });
+}
+
 const descriptions: Record<string, string> = {
   '200': 'Done',
   '201': 'Created; `Location` says where',
@@ -154,7 +170,9 @@ function operation(
           },
         }
       : {}),
-    ...(given['parameters'] === undefined ? {} : { parameters: parameters(given['parameters']) }),
+    ...(given['parameters'] === undefined
+      ? {}
+      : { parameters: parameters(given['parameters'], components, known) }),
     responses: responses(member(given, 'responses'), components, known),
   };
 }

@@ -14,7 +14,7 @@ export interface ProblemType {
 
 /** One member of `errors`: what is wrong at which place of the request. */
 export interface FieldError {
-  /** RFC 6901 JSON Pointer into the body, or `?name` for a query parameter, or `header name`. */
+  /** RFC 6901 JSON Pointer into the body, or `?name` for a query parameter, `header name` or `path name`. */
   pointer: string;
   detail: string;
 }
@@ -52,7 +52,7 @@ export const refuse = defineProblems({
     status: 400,
     title: 'The request is malformed',
     meaning:
-      'The body is not JSON, or a field is missing, unknown, of the wrong type or badly formed. `errors` names each place. Correct the request; repeating it unchanged gives the same answer.',
+      'The body is not JSON in UTF-8, names a member twice, or a field is missing, unknown, of the wrong type or badly formed. `errors` names each place. Correct the request; repeating it unchanged gives the same answer.',
   },
   malformed_cursor: {
     status: 400,
@@ -88,6 +88,17 @@ export const refuse = defineProblems({
     title: 'Method not allowed',
     meaning: 'The resource exists but not with this method. `Allow` lists those it has.',
   },
+  request_timeout: {
+    status: 408,
+    title: 'The request did not arrive in time',
+    meaning:
+      'Headers have 10 seconds to arrive and the whole request 30. Nothing was done. Connect anew and send it again.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers are too large',
+    meaning: 'Address and headers may have 16 KiB together. What is longer belongs in a body.',
+  },
   body_too_large: {
     status: 413,
     title: 'The body is too large',
@@ -96,7 +107,7 @@ export const refuse = defineProblems({
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',
-    meaning: 'Send the body as `Content-Type: application/json`.',
+    meaning: 'Send the body as `Content-Type: application/json`, not compressed.',
   },
   precondition_failed: {
     status: 412,
@@ -122,9 +133,9 @@ export const refuse = defineProblems({
   },
   unavailable: {
     status: 503,
-    title: 'The database cannot be reached',
+    title: 'The database cannot answer now',
     meaning:
-      'For a read: retry after `Retry-After` seconds. For a write: whether it was carried out may be unknown; retry with the same Idempotency-Key and the outcome is told, never done twice.',
+      'It cannot be reached, or is so busy that a lock or a statement took too long. For a read: retry after `Retry-After` seconds. For a write: whether it was carried out may be unknown; retry with the same Idempotency-Key and the outcome is told, never done twice.',
   },
   internal_error: {
     status: 500,

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Access } from '../access.ts';
 import type { Api } from '../http.ts';
 import { type ProblemType, refuse } from '../problem.ts';
-import { html } from './html.ts';
+import { html, prose } from './html.ts';
 import { prefersPage, sendPage } from './layout.ts';
 import { findCaller } from './login.ts';
 
@@ -14,11 +14,6 @@ export interface CatalogueOptions {
 }
 
 const Params = Type.Object({ code: Type.String({ maxLength: 100 }) });
-
-/** `code` in a meaning is shown as such. */
-function prose(text: string) {
-  return text.split('`').map((part, index) => (index % 2 === 0 ? part : html`<code>${part}</code>`));
-}
 
 export function mountCatalogue(app: Api, { access, catalogue, publicUrl }: CatalogueOptions): void {
   const entryOf = (code: string, type: ProblemType) => ({

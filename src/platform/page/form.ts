@@ -4,7 +4,7 @@
  */
 import { newUuid } from '../ids.ts';
 import type { Endpoint, Endpoints, Operation } from './endpoints.ts';
-import { type Content, type Html, html } from './html.ts';
+import { type Content, type Html, html, prose } from './html.ts';
 import { isObject } from './json.ts';
 import { exampleOf, idPrefixOf, kindOf, openFields, type Schema, valuesOf } from './schema.ts';
 
@@ -63,12 +63,13 @@ function label(id: string, { name, required }: Field): Html {
   return html`<label for="${id}">${name ?? 'value'}${required ? html` <span class="required">required</span>` : ''}</label>`;
 }
 
-function legend({ name, required }: Field): Html {
-  return html`<legend>${name ?? 'item'}${required ? html` <span class="required">required</span>` : ''}</legend>`;
+function legend({ name, required }: Field): Content {
+  if (name === undefined) return '';
+  return html`<legend>${name}${required ? html` <span class="required">required</span>` : ''}</legend>`;
 }
 
 function hint(id: string, { description }: Schema): Content {
-  return description === undefined ? '' : html`<small id="${id}-hint">${description}</small>`;
+  return description === undefined ? '' : html`<small id="${id}-hint">${prose(description)}</small>`;
 }
 
 function mark({ name }: Field, kind: string): Html {
@@ -178,7 +179,7 @@ function rows(
   { initial, another }: { initial: Content[]; another: Content },
 ): Html {
   return html`<fieldset ${mark(field, kind)}${field.required ? html` data-required` : ''}>${legend(field)}${
-    field.schema.description === undefined ? '' : html`<small>${field.schema.description}</small>`
+    field.schema.description === undefined ? '' : html`<small>${prose(field.schema.description)}</small>`
   }<div class="rows">${initial.map(row)}</div><template>${row(another)}</template><button type="button" class="quiet" data-add>Add ${kind === 'array' ? 'an item' : 'an entry'}</button></fieldset>`;
 }
 

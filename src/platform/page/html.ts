@@ -45,6 +45,11 @@ export function html(strings: TemplateStringsArray, ...contents: Content[]): Htm
   return { [markup]: text };
 }
 
+/** Prose in which `names` are set as code. */
+export function prose(text: string): Content {
+  return text.split('`').map((part, index) => (index % 2 === 0 ? part : html`<code>${part}</code>`));
+}
+
 /** The text of a whole document. */
 export function textOf(document: Html): string {
   return document[markup];

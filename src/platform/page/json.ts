@@ -42,7 +42,7 @@ export function linksOf({ endpoints, publicUrl, url }: LinkContext): Links {
       if (typeof value !== 'string' || value === '') return undefined;
       if (name === 'next_cursor') return withQuery(url, 'cursor', value);
       if (value.startsWith(`${publicUrl}/`)) return value;
-      if (/^\/(api|errors)\/[^\\]*$/.test(value)) return value;
+      if (/^\/(api|errors)\/[^\\\s]*$/.test(value)) return value;
       return endpoints.pathOfId(value);
     },
   };
@@ -133,7 +133,18 @@ function line(item: JsonObject, links: Links): Content {
   return parts.flatMap((part, index) => (index === 0 ? [part] : [' ', part]));
 }
 
-const first = ['id', 'code', 'position', 'name', 'kind', 'type', 'side', 'status', 'description'];
+const first = [
+  'id',
+  'code',
+  'chart_code',
+  'position',
+  'name',
+  'kind',
+  'type',
+  'side',
+  'status',
+  'description',
+];
 const money = ['amount', 'balance', 'available', 'remaining', 'debits', 'credits'];
 const last = ['entries', 'effective_date', 'created_at'];
 const MAX_COLUMNS = 8;
@@ -203,7 +214,8 @@ export function facts(thing: JsonObject, links: Links): Content {
   );
   if (columns.length === 0 || !Object.values(thing).some(isMoney)) return '';
   const plain = columns.filter((name) => !isMoney(thing[name])).slice(0, MAX_FACTS - 2);
-  const amounts = columns.filter((name) => isMoney(thing[name]));
+  const every = Object.keys(thing).filter((name) => isMoney(thing[name]));
+  const amounts = every.length <= MAX_FACTS ? every : columns.filter((name) => isMoney(thing[name]));
   return html`<dl class="facts">${[...amounts, ...plain].map(
     (name) =>
       html`<div><dt>${name.replaceAll('_', ' ')}</dt><dd>${cell(name, thing[name], links)}</dd></div>`,

@@ -14,6 +14,11 @@ globalThis.Scalar.createApiReference(place, {
   agent: { disabled: true, hideAddApi: true },
   mcp: { disabled: true },
   defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
+  // Without a key of its own, a request goes with the browser's log-in; an empty Authorization would hide that.
+  onRequestBuilt: ({ request }) => {
+    if (/^bearer\s*$/i.test(request.headers.get('authorization') ?? ''))
+      request.headers.delete('authorization');
+  },
   authentication: {
     preferredSecurityScheme: 'key',
     securitySchemes: { key: { token } },

@@ -105,12 +105,23 @@ ${errors.length === 0 ? '' : html`<ul>${errors.map((error) => html`<li data-poin
 function pager(url: string, body: Record<string, unknown>): Content {
   const next = body['next_cursor'];
   const isFirst = !new URLSearchParams(url.split('?')[1]).has('cursor');
-  if (next === undefined && isFirst) return '';
+  if ((next ?? null) === null && isFirst) return '';
   return html`<nav class="pager" aria-label="Pages">${isFirst ? '' : html`<a class="button" href="${withQuery(url, 'cursor', undefined)}">First page</a>`}${
     typeof next === 'string'
       ? html`<a class="button" rel="next" href="${withQuery(url, 'cursor', next)}">Next page</a>`
       : html`<span class="none">last page</span>`
   }</nav>`;
+}
+
+/** The lists within a thing, as the entries of a transfer. */
+function nestedTables(body: unknown, links: Links): Content {
+  if (!isObject(body)) return '';
+  return Object.entries(body)
+    .filter(([, value]) => Array.isArray(value) && value.length > 0 && value.every(isObject))
+    .map(([name, value]) => [
+      html`<h3>${name.replaceAll('_', ' ')}</h3>`,
+      table(Array.isArray(value) ? value : [], links, () => undefined),
+    ]);
 }
 
 function answerSection(
@@ -132,7 +143,8 @@ function answerSection(
   return html`<section id="answer" data-status="${reply.statusCode}" aria-label="Answer">
 <p class="request">${methodBadge(request.method)} <code>${request.url}</code> ${badgeOf(reply.statusCode)}</p>
 ${isProblem && isObject(body) ? problemText(body) : ''}
-${items !== undefined ? table(items, links, memberPath) : isObject(body) && !isProblem ? facts(body, links) : ''}
+${isObject(body) && !isProblem ? facts(body, links) : ''}
+${items === undefined ? (isProblem ? '' : nestedTables(body, links)) : table(items, links, memberPath)}
 ${items?.length === 0 ? html`<p class="none">Nothing here${request.url.includes('?') ? ' with these options' : ' yet'}.</p>` : ''}
 ${isObject(body) && request.method === 'GET' ? pager(request.url, body) : ''}
 ${headerList(reply, links)}
@@ -210,16 +222,18 @@ export function resourcePage(
   const summary = asked?.endpoint.summary || path;
   const title = (isProblem && isObject(body) && textIn(body, 'title')) || summary;
   const isLoggedOut = reply.statusCode === 401;
+  // Where the thing itself is not, nothing can be done with it.
+  const isAbsent = reply.statusCode === 404;
 
   const content = html`${dataLists()}${breadcrumb(path, endpoints)}
 <h1>${typeof name === 'string' && name !== '' ? name : title}</h1>
 ${typeof name === 'string' && name !== '' ? html`<p class="lead">${summary}</p>` : ''}
-${here.length === 0 ? '' : html`<p class="methods">Methods here: ${here.map((operation) => (isLoggedOut ? html`${methodBadge(operation.endpoint.method)} ` : operation.endpoint.changes_state ? html`<a href="#${anchor(operation)}">${methodBadge(operation.endpoint.method)}</a> ` : html`<a href="${path}">${methodBadge('GET')}</a> `))}</p>`}
+${here.length === 0 ? '' : html`<p class="methods">Methods here: ${here.map((operation) => (isLoggedOut || isAbsent ? html`${methodBadge(operation.endpoint.method)} ` : operation.endpoint.changes_state ? html`<a href="#${anchor(operation)}">${methodBadge(operation.endpoint.method)}</a> ` : html`<a href="${path}">${methodBadge('GET')}</a> `))}</p>`}
 ${isLoggedOut ? html`<section class="card"><h2>Log in to see this</h2>${loginForms({ next: url, demoOffered, message: undefined })}</section>` : ''}
 ${get !== undefined && hasOptions && !isLoggedOut ? html`<details class="op"${!isProblem || [...query].length === 0 ? '' : html` open`}><summary>Options and filters</summary>${optionsForm(get, query, context)}</details>` : ''}
 ${answerSection(request, reply, body, { links, isProblem, endpoints })}
 ${request.method === 'GET' ? html`<details class="op ascurl"><summary>This request as curl</summary>${curlBlock(curlOf('GET', publicUrl + url, {}))}</details>` : ''}
-${isLoggedOut || shows.length === 0 ? '' : html`<h2>See also</h2><div class="ops">${shows.map((operation) => below(operation, context))}</div>`}
-${isLoggedOut || changes.length === 0 ? '' : html`<h2>What can be done</h2><div class="ops">${changes.map((operation) => operationDetails(operation, context, get === undefined && changes.length === 1))}</div>`}`;
+${isLoggedOut || isAbsent || shows.length === 0 ? '' : html`<h2>See also</h2><div class="ops">${shows.map((operation) => below(operation, context))}</div>`}
+${isLoggedOut || isAbsent || changes.length === 0 ? '' : html`<h2>What can be done</h2><div class="ops">${changes.map((operation) => operationDetails(operation, context, get === undefined && changes.length === 1))}</div>`}`;
   return { title: `${title} — ${request.method} ${path}`, caller, url, content };
 }

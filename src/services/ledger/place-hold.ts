@@ -11,7 +11,7 @@ import { instantOf } from './instant.ts';
 import { uuidOf } from './post-transfer.ts';
 import type { Command, Leg, Outcome } from './posting.ts';
 import { getHold } from './read-holds.ts';
-import { refusalOf } from './refusal.ts';
+import { commandOrRefusal, refusalOf } from './refusal.ts';
 import { positiveAmount } from './terms.ts';
 
 export const HoldRequest = Type.Object(
@@ -71,14 +71,8 @@ export function holdEvent(
 }
 
 /** The hold that a command just placed. */
-function placedHold(
-  terms: HoldTerms,
-  amount: bigint,
-  body: HoldRequest,
-  command: Command,
-  outcome: Outcome,
-): Hold {
-  const money = formatMoney(amount, terms.currency);
+function placedHold(terms: HoldTerms, body: HoldRequest, command: Command, outcome: Outcome): Hold {
+  const money = formatMoney(command.amount ?? 0n, terms.currency);
   const nothing = formatMoney(0n, terms.currency);
   const expiry = command.expires_at === undefined ? {} : { expires_at: command.expires_at };
   return {
@@ -121,10 +115,6 @@ export async function placeHold(
   attempt: Attempt,
   options: { dry_run: boolean },
 ): Promise<{ hold: Hold; position: number; replayed: boolean }> {
-  if (body.debit_account_id === body.credit_account_id) {
-    throw refuse('same_account', `Both accounts are ${body.debit_account_id}.`);
-  }
-  const amount = positiveAmount(body.amount);
   const { description, metadata } = body;
   const terms: HoldTerms = {
     id: newUuid(),
@@ -132,19 +122,25 @@ export async function placeHold(
     credit_account_id: uuidOf('acc', body.credit_account_id),
     currency: body.amount.currency,
   };
-  const command: Command = {
-    id: terms.id,
-    kind: 'place',
-    ...attempt,
-    item: 0,
-    request: canonicalRequest(body),
-    amount,
-    expires_at: body.expires_at === undefined ? undefined : instantOf(body.expires_at, '/expires_at'),
-    description,
-    metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
-    event: holdEvent(terms, { id: terms.id, kind: 'place' }, { description, metadata }),
-    legs: holdLegs(terms, amount, terms.currency),
-  };
+  const expires_at = body.expires_at === undefined ? undefined : instantOf(body.expires_at, '/expires_at');
+  const identity = { ...attempt, item: 0, request: canonicalRequest(body) };
+  const command = commandOrRefusal(identity, (): Command => {
+    if (body.debit_account_id === body.credit_account_id) {
+      throw refuse('same_account', `Both accounts are ${body.debit_account_id}.`);
+    }
+    const amount = positiveAmount(body.amount);
+    return {
+      id: terms.id,
+      kind: 'place',
+      ...identity,
+      amount,
+      expires_at,
+      description,
+      metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
+      event: holdEvent(terms, { id: terms.id, kind: 'place' }, { description, metadata }),
+      legs: holdLegs(terms, amount, terms.currency),
+    };
+  });
   const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');
@@ -154,6 +150,6 @@ export async function placeHold(
   const hold =
     replayed && result_id !== null
       ? await books.db.read(scope, (tx) => getHold(tx, scope, result_id, position))
-      : placedHold(terms, amount, body, command, outcome);
+      : placedHold(terms, body, command, outcome);
   return { hold, position: Number(position), replayed };
 }

@@ -6,7 +6,7 @@ import { Problem } from '../../platform/problem.ts';
 import type { Attempt, Books } from './books.ts';
 import { Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
-import { TransferRequest, termsOf, transferCommand, transferFor } from './post-transfer.ts';
+import { assertForm, TransferRequest, termsOf, transferCommand, transferFor } from './post-transfer.ts';
 import type { Command } from './posting.ts';
 
 const MAX_TRANSFERS = 1_000;
@@ -87,54 +87,28 @@ export async function postBatch(
 ): Promise<{ result: BatchResult; replayed: boolean }> {
   const groups = groupsOf(body);
   const links = new Map<number, string>();
-  const prepared = body.transfers.map((transfer, index): Command | Problem => {
+  for (const [index, transfer] of body.transfers.entries()) assertForm(transfer, `/transfers/${index}`);
+  const commands = body.transfers.map((transfer, index): Command => {
     const group = groups[index] ?? 0;
     const link_id = links.get(group) ?? newUuid();
     if (group > 0) links.set(group, link_id);
     // `link` and `atomic` belong to what a repetition must equal.
     const asked = body.atomic === true ? { ...transfer, atomic: true } : transfer;
-    try {
-      return transferCommand(asked, {
-        ...attempt,
-        item: index + 1,
-        ...(group > 0 ? { group, link_id } : {}),
-      });
-    } catch (error) {
-      if (error instanceof Problem) return error;
-      throw error;
-    }
+    return transferCommand(asked, {
+      ...attempt,
+      item: index + 1,
+      ...(group > 0 ? { group, link_id } : {}),
+    });
   });
-
-  // A transfer that cannot be posted for what it says itself takes its group with it.
-  const broken = new Map<number, number>();
-  for (const [index, item] of prepared.entries()) {
-    const group = groups[index] ?? 0;
-    if (item instanceof Problem && group > 0 && !broken.has(group))
-      broken.set(group, index - groups.indexOf(group));
-  }
-  for (const [index, item] of prepared.entries()) {
-    const refused_index = broken.get(groups[index] ?? 0);
-    if (refused_index !== undefined && !(item instanceof Problem)) {
-      prepared[index] = refuse(
-        'linked_transfer_refused',
-        `The transfer at place ${refused_index} of the link was refused.`,
-        { refused_index },
-      );
-    }
-  }
-
-  const commands = prepared.filter((item): item is Command => !(item instanceof Problem));
   const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
   const outcomes = await submit(scope, commands);
-  const outcomeOf = new Map(commands.map((command, index) => [command, outcomes[index]]));
   const items = await Promise.all(
-    prepared.map(async (item, index): Promise<Static<typeof BatchItem>> => {
+    commands.map(async (command, index): Promise<Static<typeof BatchItem>> => {
+      const outcome = outcomes[index];
+      if (outcome === undefined) throw new Error('a command without an outcome');
       try {
-        if (item instanceof Problem) throw item;
-        const outcome = outcomeOf.get(item);
-        if (outcome === undefined) throw new Error('a command without an outcome');
         const terms = termsOf(body.transfers[index] ?? {});
-        return { status: 201, transfer: await transferFor(books, scope, item, outcome, terms) };
+        return { status: 201, transfer: await transferFor(books, scope, command, outcome, terms) };
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         // The key is that of the batch: used for another request, nothing of this one was looked at.

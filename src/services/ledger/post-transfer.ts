@@ -12,7 +12,7 @@ import { refuse } from './errors.ts';
 import { convert } from './exchange.ts';
 import type { Command, Leg, Outcome } from './posting.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
-import { refusalOf } from './refusal.ts';
+import { commandOrRefusal, refusalOf } from './refusal.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
 const MAX_LEGS = 200;
@@ -70,15 +70,15 @@ function accountOf(id: string): Pick<Leg, 'account_id' | 'account'> {
   return { account_id: uuidOf('acc', id), account: id };
 }
 
-function formErrors(body: TransferRequest): FieldError[] {
+function formErrors(body: TransferRequest, at: string): FieldError[] {
   if (body.legs !== undefined) {
     return (['debit_account_id', 'credit_account_id', 'amount', 'exchange'] as const)
       .filter((name) => body[name] !== undefined)
-      .map((name) => ({ pointer: `/${name}`, detail: 'cannot stand beside legs' }));
+      .map((name) => ({ pointer: `${at}/${name}`, detail: 'cannot stand beside legs' }));
   }
   return (['debit_account_id', 'credit_account_id', 'amount'] as const)
     .filter((name) => body[name] === undefined)
-    .map((name) => ({ pointer: `/${name}`, detail: 'is required, unless there are legs' }));
+    .map((name) => ({ pointer: `${at}/${name}`, detail: 'is required, unless there are legs' }));
 }
 
 function legsOf(body: TransferRequest): Leg[] {
@@ -189,15 +189,32 @@ export function transferEvent(
   });
 }
 
-/** The command for a body. Throws a refusal that depends on nothing but the body. */
+/**
+ * Throws `malformed_request` if a body is neither of the two forms.
+ *
+ * @param at JSON Pointer of the body within the request
+ */
+export function assertForm(body: TransferRequest, at = ''): void {
+  const errors = formErrors(body, at);
+  const [first] = errors;
+  if (first !== undefined) {
+    throw refuseRequest('malformed_request', `${first.pointer} ${first.detail}.`, { errors });
+  }
+}
+
+/** The command for a body of one of the two forms. */
 export function transferCommand(
   body: TransferRequest,
-  attempt: Attempt & { item: number; group?: number; link_id?: string },
+  attempt: Attempt & Pick<Command, 'item' | 'group' | 'link_id'>,
 ): Command {
-  const errors = formErrors(body);
-  const [first] = errors;
-  if (first !== undefined)
-    throw refuseRequest('malformed_request', `${first.pointer} ${first.detail}.`, { errors });
+  const identity = { ...attempt, request: canonicalRequest(body) };
+  return commandOrRefusal(identity, () => commandOf(body, identity));
+}
+
+function commandOf(
+  body: TransferRequest,
+  identity: Attempt & Pick<Command, 'item' | 'group' | 'link_id' | 'request'>,
+): Command {
   const legs = legsOf(body);
   const id = newUuid();
   const effective_date = body.effective_date === undefined ? undefined : existingDate(body.effective_date);
@@ -206,13 +223,12 @@ export function transferCommand(
   return {
     id,
     kind: 'transfer',
-    ...attempt,
-    request: canonicalRequest(body),
+    ...identity,
     effective_date,
     description,
     metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
     exchange: exchange === undefined ? undefined : JSON.stringify(exchange),
-    event: transferEvent(id, legs, { ...terms, link_id: attempt.link_id, effective_date }),
+    event: transferEvent(id, legs, { ...terms, link_id: identity.link_id, effective_date }),
     legs,
   };
 }
@@ -273,6 +289,7 @@ export async function postTransfer(
   attempt: Attempt,
   options: { dry_run: boolean },
 ): Promise<Posted> {
+  assertForm(body);
   const command = transferCommand(body, { ...attempt, item: 0 });
   const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
   const [outcome] = await submit(scope, [command]);

@@ -61,6 +61,8 @@ export interface Command {
   exchange?: string | undefined;
   /** Data of the event, as JSON. For hold steps the database completes it: see `holdEvent`. */
   event: string;
+  /** Why it cannot be carried out for what it says itself: kept under the key, and never posted. */
+  refused?: Problem;
   /** The transfer to reverse or the hold to act on. */
   ref?: string;
   /** For hold steps; absent means all that remains. */
@@ -117,6 +119,7 @@ const parameterTypes = [
   'timestamptz[]',
   'boolean[]',
   separated,
+  separated,
   'uuid[]',
   'integer[]',
   'smallint[]',
@@ -154,6 +157,11 @@ function textArray(values: readonly (string | undefined)[]): string {
     text += value === undefined ? 'NULL' : `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
   }
   return `${text}}`;
+}
+
+/** A refusal as `ledger.attempts` keeps it; `refusalOf` reads it back. */
+function refusalText({ code, message, extra }: Problem): string {
+  return JSON.stringify({ code, detail: { message, extra } });
 }
 
 /** Texts without the separator, none of them empty; absent members are NULL. */
@@ -206,6 +214,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): string[] {
     plainArray(commands.map(({ expires_at }) => expires_at)),
     plainArray(commands.map(({ final }) => final ?? false)),
     separatedTexts(commands.map(({ event }) => event)),
+    separatedTexts(commands.map(({ refused }) => refused && refusalText(refused))),
     plainArray([...slots.keys()]),
     plainArray(legCommands),
     plainArray(legNumbers),

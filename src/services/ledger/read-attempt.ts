@@ -50,8 +50,7 @@ export const KeptAttempt = Type.Object({
         ...outcome,
       }),
       {
-        description:
-          'Of a batch, instead of one outcome. What was refused for what it says itself was never tried and is not kept',
+        description: 'Of a batch, instead of one outcome',
       },
     ),
   ),

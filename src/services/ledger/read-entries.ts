@@ -95,8 +95,18 @@ const EntryRow = Type.Object({
 });
 export type EntryRow = Static<typeof EntryRow>;
 
-/** Entries of an account in a range, in an order, after a place in it; `limit` of them. */
-export function fetchEntries(
+/**
+ * The planner takes few entries to come after a place, and would read and sort all of them for each page: of 62,000
+ * entries a page took 110 ms, and takes 40 along the index.
+ */
+const alongAnIndex = `select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_seqscan', 'off', true)`;
+
+/**
+ * Entries of an account in a range, in an order, after a place in it; `limit` of them. What the transaction reads
+ * after that is planned for few rows.
+ */
+export async function fetchEntries(
   tx: Transaction,
   scope: Scope,
   account: string,
@@ -104,6 +114,7 @@ export function fetchEntries(
   { order, after, limit }: { order: EntryOrder; after: Place | undefined; limit: number },
 ): Promise<EntryRow[]> {
   const { by, after: isAfter } = orders[order];
+  await tx.run(alongAnIndex);
   return tx.rows(
     EntryRow,
     // The entries are found first; what belongs to them is then looked up by position, one by one.
@@ -239,7 +250,7 @@ export function placeOf(row: EntryRow): Place {
   return { effective_date: row.effective_date, position: Number(row.position), leg: row.leg };
 }
 
-/** Schema of a place in a cursor. Whether its date exists is for `dayOf`. */
+/** Schema of a place in a cursor. Whether its date exists is for `checkPlace`. */
 export const PlaceContent = Type.Object(
   {
     effective_date: IsoDate,
@@ -248,6 +259,11 @@ export const PlaceContent = Type.Object(
   },
   { additionalProperties: false },
 );
+
+/** Throws `malformed_request` for a place whose date does not exist. */
+export function checkPlace(place: Place | undefined): void {
+  if (place !== undefined) dayOf(place.effective_date, '?cursor');
+}
 
 const AccountRow = Type.Object({
   currency: Type.String(),
@@ -312,6 +328,7 @@ export async function listEntries(
     { ...given, account_id: formatId('acc', account) },
     { ...(limit === undefined ? {} : { limit }), ...(cursor === undefined ? {} : { cursor }) },
   );
+  checkPlace(page.after);
   await getAccountRow(tx, scope, account);
   const { side, effective_from, effective_to, created_from, created_to, from_position, to_position } =
     page.filters;

@@ -82,6 +82,19 @@ function holdOf(row: HoldRow, steps: readonly StepRow[]): Hold {
   };
 }
 
+const steps = {
+  name: 'ledger.hold_steps',
+  text: `
+    select s.* from unnest($3::uuid[]) wanted (id)
+    cross join lateral (
+      select hold_id, id, step, position, kind, pending_change, created_at, amount_after, captured_after,
+             released_after, expires_at
+      from ledger.hold_steps
+      where hold_id = wanted.id and tenant_id = $1 and environment = $2 and ($4::bigint is null or position <= $4)
+      order by step
+    ) s`,
+};
+
 /** Steps of each hold, in their order, up to a position of the ledger if one is given. */
 async function stepsOf(
   tx: Transaction,
@@ -89,20 +102,14 @@ async function stepsOf(
   uuids: readonly string[],
   upTo?: bigint,
 ): Promise<Map<string, StepRow[]>> {
-  const rows = await tx.rows(
-    StepRow,
-    `select s.* from unnest($3::uuid[]) wanted (id)
-     cross join lateral (
-       select hold_id, id, step, position, kind, pending_change, created_at, amount_after, captured_after,
-              released_after, expires_at
-       from ledger.hold_steps
-       where hold_id = wanted.id and tenant_id = $1 and environment = $2 and ($4::bigint is null or position <= $4)
-       order by step
-     ) s`,
-    [scope.tenant_id, scope.environment, uuids, upTo ?? null],
-  );
+  const rows = await tx.rows(StepRow, steps, [scope.tenant_id, scope.environment, uuids, upTo ?? null]);
   return Map.groupBy(rows, (row) => row.hold_id);
 }
+
+const holdById = {
+  name: 'ledger.hold',
+  text: `select ${columns} from ledger.holds where tenant_id = $1 and environment = $2 and id = $3`,
+};
 
 /**
  * A hold with its steps. Throws `hold_not_found`.
@@ -110,14 +117,9 @@ async function stepsOf(
  * @param upTo position of the ledger as of which the hold is told; absent, as it is now
  */
 export async function getHold(tx: Transaction, scope: Scope, uuid: string, upTo?: bigint): Promise<Hold> {
-  const [row] = await tx.rows(
-    HoldRow,
-    `select ${columns} from ledger.holds where tenant_id = $1 and environment = $2 and id = $3`,
-    [scope.tenant_id, scope.environment, uuid],
-  );
+  const [row] = await tx.rows(HoldRow, holdById, [scope.tenant_id, scope.environment, uuid]);
   if (row === undefined) throw refuse('hold_not_found', `There is no hold ${formatId('hld', uuid)}.`);
-  const steps = await stepsOf(tx, scope, [uuid], upTo);
-  return holdOf(row, steps.get(uuid) ?? []);
+  return holdOf(row, (await stepsOf(tx, scope, [uuid], upTo)).get(uuid) ?? []);
 }
 
 const Filters = Type.Object(
@@ -183,7 +185,7 @@ export async function listHolds(tx: Transaction, scope: Scope, query: Static<typ
     page.limit + 1,
     ...(account_id === undefined ? [] : [uuidOf('acc', account_id)]),
   ]);
-  const steps = await stepsOf(
+  const stepsById = await stepsOf(
     tx,
     scope,
     rows.slice(0, page.limit).map(({ id }) => id),
@@ -191,7 +193,7 @@ export async function listHolds(tx: Transaction, scope: Scope, query: Static<typ
   return pageOf(
     rows,
     page,
-    (row) => holdOf(row, steps.get(row.id) ?? []),
+    (row) => holdOf(row, stepsById.get(row.id) ?? []),
     (row) => row.id,
   );
 }

@@ -1,9 +1,10 @@
 /** What `ledger.post` refused, in the words of the API. */
 
 import { keyReused } from '../../platform/idempotency.ts';
-import { formatId } from '../../platform/ids.ts';
+import { formatId, newUuid } from '../../platform/ids.ts';
 import { formatMoney, type Money } from '../../platform/money.ts';
-import type { Problem } from '../../platform/problem.ts';
+import { Problem } from '../../platform/problem.ts';
+import type { Attempt } from './books.ts';
 import { refuse } from './errors.ts';
 import type { Command, Outcome } from './posting.ts';
 
@@ -34,6 +35,22 @@ export function refusalOf(command: Command, outcome: Outcome): Problem {
   return problem;
 }
 
+/**
+ * The command that `build` makes of a request; where the request breaks a rule by itself, a command that does nothing
+ * but keep this refusal under the key.
+ */
+export function commandOrRefusal(
+  attempt: Attempt & Pick<Command, 'item' | 'request' | 'group' | 'link_id'>,
+  build: () => Command,
+): Command {
+  try {
+    return build();
+  } catch (error) {
+    if (!(error instanceof Problem) || error.type.status !== 422) throw error;
+    return { id: newUuid(), kind: 'transfer', ...attempt, event: '{}', legs: [], refused: error };
+  }
+}
+
 function inWords(command: Command, outcome: Outcome): Problem {
   const { code } = outcome;
   const detail = outcome.detail ?? {};
@@ -47,6 +64,9 @@ function inWords(command: Command, outcome: Outcome): Problem {
   if (code === null || !isCode(code))
     throw new Error(`ledger.post came to ${String(code)}, which is no refusal`);
 
+  // What the request said itself was refused in words already.
+  const message = text(detail['message']);
+  if (message !== undefined) return refuse(code, message, { ...Object(detail['extra']) });
   const accountUuid = text(detail['account_id']);
   const account = accountUuid === undefined ? undefined : formatId('acc', accountUuid);
   const extra = account === undefined ? {} : { account_id: account };

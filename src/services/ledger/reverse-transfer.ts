@@ -10,6 +10,7 @@ import { IsoDate, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { type Posted, transferEvent, transferFor } from './post-transfer.ts';
 import type { Command, Leg, Side } from './posting.ts';
+import { commandOrRefusal } from './refusal.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
 export const ReversalRequest = Type.Object(
@@ -133,24 +134,26 @@ export async function reverseTransfer(
       errors: [{ pointer: '/amount', detail: 'cannot stand beside legs' }],
     });
   }
-  const effective_date = body.effective_date === undefined ? undefined : existingDate(body.effective_date);
   const { description, metadata } = body;
   const reverses_id = formatId('trf', uuid);
-  const id = newUuid();
-  const legs = legsOf(body, await readOriginal(books, scope, uuid));
-  const command: Command = {
-    id,
-    kind: 'reversal',
-    ...attempt,
-    item: 0,
-    request: canonicalRequest(body),
-    ref: uuid,
-    effective_date,
-    description,
-    metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
-    event: transferEvent(id, legs, { description, metadata, reverses_id, effective_date }),
-    legs,
-  };
+  const original = await readOriginal(books, scope, uuid);
+  const identity = { ...attempt, item: 0, request: canonicalRequest(body) };
+  const command = commandOrRefusal(identity, (): Command => {
+    const effective_date = body.effective_date === undefined ? undefined : existingDate(body.effective_date);
+    const id = newUuid();
+    const legs = legsOf(body, original);
+    return {
+      id,
+      kind: 'reversal',
+      ...identity,
+      ref: uuid,
+      effective_date,
+      description,
+      metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
+      event: transferEvent(id, legs, { description, metadata, reverses_id, effective_date }),
+      legs,
+    };
+  });
   const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');

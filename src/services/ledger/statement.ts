@@ -16,6 +16,7 @@ import {
   type AccountRow,
   accountEntryOf,
   balanceAt,
+  checkPlace,
   type EntryRange,
   type EntryRow,
   fetchEntries,
@@ -181,7 +182,7 @@ export async function readStatement(
   if (position > head) {
     throw refuseRequest('malformed_cursor', 'The cursor is not one that this list gave out.');
   }
-  if (page.after !== undefined) dayOf(page.after.effective_date, '?cursor');
+  checkPlace(page.after);
   const { account, range, opening } = await openBook(tx, scope, uuid, period, position);
   const { currency, normal_side } = account;
   const sums = await sumEntries(tx, scope, uuid, range, { order: period.by, through: page.after });

@@ -13,7 +13,7 @@ import { transferEvent } from './post-transfer.ts';
 import type { Command, Outcome } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
-import { refusalOf } from './refusal.ts';
+import { commandOrRefusal, refusalOf } from './refusal.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
 export const IncrementRequest = Type.Object(
@@ -87,15 +87,16 @@ const TermsRow = Type.Object({
   currency: Type.String(),
 });
 
+const holdTerms = {
+  name: 'ledger.hold_terms',
+  text: `select id, debit_account_id, credit_account_id, currency from ledger.holds
+         where tenant_id = $1 and environment = $2 and id = $3`,
+};
+
 /** What never changes of a hold, or undefined if there is no such hold. */
 async function findTerms(books: Books, scope: Scope, uuid: string): Promise<HoldTerms | undefined> {
   const [row] = await books.db.read(scope, (tx) =>
-    tx.rows(
-      TermsRow,
-      `select id, debit_account_id, credit_account_id, currency from ledger.holds
-       where tenant_id = $1 and environment = $2 and id = $3`,
-      [scope.tenant_id, scope.environment, uuid],
-    ),
+    tx.rows(TermsRow, holdTerms, [scope.tenant_id, scope.environment, uuid]),
   );
   return row;
 }
@@ -119,31 +120,33 @@ function stepCommand(
   attempt: Attempt,
   step: Step,
 ): Command {
-  const id = newUuid();
-  const { kind, expires_at, final, effective_date, description, metadata } = step;
-  const amount = step.amount === undefined ? undefined : positiveAmount(step.amount);
-  const common = {
-    id,
-    kind,
-    ...attempt,
-    item: 0,
-    request: canonicalRequest(body),
-    ref: uuid,
-    amount,
-    ...(expires_at === undefined ? {} : { expires_at }),
-    ...(final === undefined ? {} : { final }),
-    effective_date,
-    description,
-    metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
-  };
-  // Without a hold there are no accounts to name. It is asked for all the same, so that this outcome is kept as well.
-  if (terms === undefined) return { ...common, event: '{}', legs: [] };
-  const legs = holdLegs(terms, amount ?? 0n, step.amount?.currency ?? terms.currency);
-  if (kind !== 'capture') return { ...common, event: holdEvent(terms, { id, kind }), legs };
-  const transfer: unknown = JSON.parse(
-    transferEvent(id, legs, { description, metadata, effective_date, hold_id: formatId('hld', uuid) }),
-  );
-  return { ...common, event: holdEvent(terms, { id, kind }, { transfer }), legs };
+  const identity = { ...attempt, item: 0, request: canonicalRequest(body) };
+  return commandOrRefusal(identity, () => {
+    const id = newUuid();
+    const { kind, expires_at, final, description, metadata } = step;
+    const amount = step.amount === undefined ? undefined : positiveAmount(step.amount);
+    const effective_date = step.effective_date === undefined ? undefined : existingDate(step.effective_date);
+    const common = {
+      id,
+      kind,
+      ...identity,
+      ref: uuid,
+      amount,
+      ...(expires_at === undefined ? {} : { expires_at }),
+      ...(final === undefined ? {} : { final }),
+      effective_date,
+      description,
+      metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
+    };
+    // Without a hold there are no accounts to name. It is asked for all the same, so that this outcome is kept as well.
+    if (terms === undefined) return { ...common, event: '{}', legs: [] };
+    const legs = holdLegs(terms, amount ?? 0n, step.amount?.currency ?? terms.currency);
+    if (kind !== 'capture') return { ...common, event: holdEvent(terms, { id, kind }), legs };
+    const transfer: unknown = JSON.parse(
+      transferEvent(id, legs, { description, metadata, effective_date, hold_id: formatId('hld', uuid) }),
+    );
+    return { ...common, event: holdEvent(terms, { id, kind }, { transfer }), legs };
+  });
 }
 
 /** Position and id of a step that was done; throws what was refused. */
@@ -224,7 +227,7 @@ export async function captureHold(
     kind: 'capture',
     amount,
     final: final ?? false,
-    effective_date: effective_date === undefined ? undefined : existingDate(effective_date),
+    effective_date,
     description,
     metadata,
   };

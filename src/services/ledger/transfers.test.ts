@@ -100,3 +100,46 @@ test('opening an account again under its key is the first answer, whatever happe
   assert.equal(again.headers['etag'], first.headers['etag']);
   assert.deepEqual(again.body, first.body);
 });
+
+test('what a request itself says wrong is an outcome too: kept under its key, told again, found by it', async () => {
+  const [a, b] = [await funded('10.00'), await account()];
+  const body = { debit_account_id: a, credit_account_id: b, amount: brl('0.00') };
+  const headers = { 'idempotency-key': 'zero' };
+  const first = await bank.ask('POST', '/api/v2/transfers', body, headers);
+  assert.equal(first.body.code, 'amount_not_positive');
+  const again = await bank.ask('POST', '/api/v2/transfers', body, headers);
+  assert.equal(again.headers['idempotent-replayed'], 'true');
+  assert.equal(again.body.detail, first.body.detail);
+  const corrected = await bank.ask('POST', '/api/v2/transfers', { ...body, amount: brl('1.00') }, headers);
+  assert.equal(corrected.body.code, 'idempotency_key_reused');
+  const kept = await bank.get('/api/v2/attempts/zero');
+  assert.equal(kept.problem.code, 'amount_not_positive');
+  assert.equal(kept.problem.detail, first.body.detail);
+});
+
+test('a member of a link that is wrong by itself takes the link with it, and only the link', async () => {
+  const [a, b] = [await funded('10.00'), await account()];
+  const one = { debit_account_id: a, credit_account_id: b, amount: brl('1.00') };
+  const { posted, outcomes } = await bank.post('/api/v2/transfers/batch', {
+    transfers: [
+      { ...one, link: 'x' },
+      { ...one, amount: brl('0.00'), link: 'x' },
+      { ...one, link: 'x' },
+      one,
+    ],
+  });
+  assert.equal(posted, 1);
+  assert.deepEqual(
+    outcomes.map((outcome: { problem?: { code: string; refused_index?: number } }) => [
+      outcome.problem?.code,
+      outcome.problem?.refused_index,
+    ]),
+    [
+      ['linked_transfer_refused', 1],
+      ['amount_not_positive', undefined],
+      ['linked_transfer_refused', 1],
+      [undefined, undefined],
+    ],
+  );
+  assert.equal((await bank.get(`/api/v2/accounts/${a}`)).balance.amount, '9.00');
+});

@@ -51,6 +51,8 @@ revoke execute on function ledger.money, ledger.hold_event from public;
 --   p_amounts    for hold steps: the amount, null for all that remains
 --   p_events     the data of each event; for hold steps what `hold_event` completes
 --   p_finals     for a capture: whether it releases what remains
+--   p_refusals   why the request cannot be carried out for what it says itself, as JSON with code and detail; null
+--                where nothing is wrong. Such a command has no legs, and its refusal is kept like any other
 --   p_accounts   each account of the batch once; p_leg_slots are subscripts into it
 --
 -- `balances` stands in the first row only: the balance after each leg of the batch, null where nothing was posted.
@@ -76,6 +78,7 @@ create function ledger.post(
   p_expiries timestamptz[],
   p_finals boolean[],
   p_events text[],
+  p_refusals text[],
   p_accounts uuid[],
   p_leg_commands integer[],
   p_leg_numbers smallint[],
@@ -269,7 +272,10 @@ begin
     v_refusal := null;
     v_context := null;
 
-    if p_groups[i] > 0 and i > i_group and v_code[i_group] is not null then
+    if p_refusals[i] is not null then
+      v_refusal := p_refusals[i]::json ->> 'code';
+      v_context := p_refusals[i]::json -> 'detail';
+    elsif p_groups[i] > 0 and i > i_group and v_code[i_group] is not null then
       -- An earlier member of the group was refused, and with it all of the group.
       v_refusal := 'linked_transfer_refused';
       v_context := v_detail[i_group];
@@ -390,27 +396,6 @@ begin
             a_touched[p_leg_slots[x]] := true;
           end loop;
         end if;
-      end if;
-
-      if v_refusal is not null and p_groups[i] > 0 and i > i_group then
-        -- All of the group is taken back.
-        for x in l_group..l_first - 1 loop
-          if l_position[x] is not null then
-            s := p_leg_slots[x];
-            if p_leg_credits[x] then
-              a_credits[s] := a_credits[s] - p_leg_amounts[x];
-            else
-              a_debits[s] := a_debits[s] - p_leg_amounts[x];
-            end if;
-            l_position[x] := null;
-          end if;
-        end loop;
-        v_position := v_position - (i - i_group);
-        for x in i_group..i - 1 loop
-          v_out_position[x] := null;
-          v_code[x] := 'linked_transfer_refused';
-          v_detail[x] := json_build_object('refused_index', i - i_group);
-        end loop;
       end if;
     else
       -- Holds. The first leg is the debit account, the second the credit account; both are absent if Node found no
@@ -582,6 +567,26 @@ begin
       end if;
     end if;
 
+    if v_refusal is not null and p_groups[i] > 0 and i > i_group and v_code[i_group] is null then
+      -- All of the group is taken back.
+      for x in l_group..l_first - 1 loop
+        if l_position[x] is not null then
+          s := p_leg_slots[x];
+          if p_leg_credits[x] then
+            a_credits[s] := a_credits[s] - p_leg_amounts[x];
+          else
+            a_debits[s] := a_debits[s] - p_leg_amounts[x];
+          end if;
+          l_position[x] := null;
+        end if;
+      end loop;
+      v_position := v_position - (i - i_group);
+      for x in i_group..i - 1 loop
+        v_out_position[x] := null;
+        v_code[x] := 'linked_transfer_refused';
+        v_detail[x] := json_build_object('refused_index', i - i_group);
+      end loop;
+    end if;
     if v_refusal is not null then
       v_code[i] := v_refusal;
       v_detail[i] := v_context;

@@ -1,0 +1,143 @@
+/**
+ * `npm run integrity -- [--tenant ten_…] [--environment sandbox|live]`: checks the books of every tenant, or of one,
+ * and names what is wrong. Uses the database of DATABASE_URL, or the embedded server that runs on DATA_DIR. The
+ * report goes to stdout, progress to stderr.
+ *
+ * Exit code: 0 all is well, 1 something is wrong in the books, 2 they could not be checked.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { listScopes } from '../src/platform/access.ts';
+import { findPostmaster, PORT, prepareCluster, SUPERUSER } from '../src/platform/cluster.ts';
+import { type Config, readConfig } from '../src/platform/config.ts';
+import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
+import { formatId, parseId } from '../src/platform/ids.ts';
+import { checkIntegrity, type IntegrityReport } from '../src/services/ledger/integrity.ts';
+
+/** Why nothing could be checked, in one line. */
+class CannotCheck extends Error {}
+
+interface Wanted {
+  tenant_id: string | undefined;
+  environment: string | undefined;
+}
+
+function wantedOf(argv: readonly string[]): Wanted {
+  const usage = 'usage: npm run integrity -- [--tenant ten_…] [--environment sandbox|live]';
+  let values: { tenant?: string; environment?: string };
+  try {
+    ({ values } = parseArgs({
+      args: [...argv],
+      options: { tenant: { type: 'string' }, environment: { type: 'string' } },
+    }));
+  } catch (error) {
+    throw new CannotCheck(`${messageOf(error)}; ${usage}`);
+  }
+  const { tenant, environment } = values;
+  const tenant_id = tenant === undefined ? undefined : parseId('ten', tenant);
+  if (tenant !== undefined && tenant_id === undefined) {
+    throw new CannotCheck(`${tenant} is not the id of a tenant; ${usage}`);
+  }
+  if (environment !== undefined && !['sandbox', 'live'].includes(environment)) {
+    throw new CannotCheck(`${environment} is not an environment; ${usage}`);
+  }
+  return { tenant_id, environment };
+}
+
+async function databaseUrl(config: Config): Promise<string> {
+  if (config.database_url !== undefined) return config.database_url;
+  const nothing = `no server runs on DATA_DIR ${config.data_dir}: start it with npm start, or set DATABASE_URL`;
+  if (!existsSync(join(config.data_dir, 'postgres'))) throw new CannotCheck(nothing);
+  const socketDir = findPostmaster(await prepareCluster(config.data_dir))?.socket_dir;
+  if (socketDir === undefined) throw new CannotCheck(nothing);
+  const query = new URLSearchParams({ host: socketDir, port: String(PORT), sslmode: 'disable' });
+  return `postgresql://${SUPERUSER}@localhost/financialapi?${query.toString()}`;
+}
+
+function messageOf(error: unknown): string {
+  // A host name with several addresses fails with all of their reasons.
+  if (error instanceof AggregateError) return messageOf(error.errors[0]);
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+}
+
+const nameOf = ({ tenant_id, environment }: Scope) => `${formatId('ten', tenant_id)} ${environment}`;
+
+function print(scope: Scope, report: IntegrityReport): void {
+  const lines = [
+    `${nameOf(scope)}: ${report.ok ? 'all is well' : 'SOMETHING IS WRONG'} at position ${report.position}, ${report.checked_at}`,
+    report.sealed_hash === null
+      ? '  nothing sealed yet'
+      : `  sealed up to position ${report.sealed_position} with hash ${report.sealed_hash}`,
+  ];
+  const width = Math.max(...report.checks.map(({ name }) => name.length));
+  for (const { name, meaning, checked, ok, findings, more } of report.checks) {
+    const count = more ? `more than ${findings.length}` : findings.length;
+    lines.push(
+      `  ${name.padEnd(width)}  ${String(checked).padStart(12)} looked at  ${ok ? 'ok' : `WRONG: ${count}`}`,
+    );
+    if (!ok) lines.push(`    What is to hold: ${meaning}.`);
+    for (const { subject, position, detail } of findings) {
+      const at =
+        position === undefined || subject === `position ${position}` ? '' : ` (position ${position})`;
+      lines.push(`    ${subject}${at}: ${detail}`);
+    }
+  }
+  process.stdout.write(`${lines.join('\n')}\n\n`);
+}
+
+/** Whether all that was checked is well. */
+async function checkAll(config: Config, wanted: Wanted): Promise<boolean> {
+  const url = await databaseUrl(config);
+  const open = (role: string): Database =>
+    openDatabase({
+      url,
+      role,
+      pool_size: 1,
+      statement_timeout_ms: config.statement_timeout_ms,
+      lock_timeout_ms: config.lock_timeout_ms,
+      // It is told by the statement that meets it.
+      onError: () => {},
+    });
+  const [platform, ledger] = [open('platform'), open('ledger')];
+  try {
+    const scopes = await listScopes(platform).catch((error: unknown) => {
+      throw new CannotCheck(`the tenants cannot be read from the database: ${messageOf(error)}`);
+    });
+    const chosen = scopes.filter(
+      ({ tenant_id, environment }) =>
+        tenant_id === (wanted.tenant_id ?? tenant_id) && environment === (wanted.environment ?? environment),
+    );
+    if (chosen.length === 0) throw new CannotCheck('there is no such tenant in this database');
+    let ok = true;
+    for (const scope of chosen) {
+      let began = performance.now();
+      const report = await checkIntegrity(ledger, scope, {
+        deep: true,
+        onCheck: (check) => {
+          const seconds = ((performance.now() - began) / 1_000).toFixed(1);
+          process.stderr.write(
+            `${nameOf(scope)} ${check.name} ${check.ok ? 'ok' : 'WRONG'} (${seconds} s)\n`,
+          );
+          began = performance.now();
+        },
+      }).catch((error: unknown) => {
+        throw new CannotCheck(`the check of ${nameOf(scope)} could not be finished: ${messageOf(error)}`);
+      });
+      print(scope, report);
+      ok &&= report.ok;
+    }
+    return ok;
+  } finally {
+    await platform.close();
+    await ledger.close();
+  }
+}
+
+try {
+  const wanted = wantedOf(process.argv.slice(2));
+  process.exitCode = (await checkAll(readConfig(process.env), wanted)) ? 0 : 1;
+} catch (error) {
+  console.error(`integrity: ${messageOf(error)}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,120 @@
+/** The real server as a process of its own, for tests that end it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const main = new URL('../src/main.ts', import.meta.url).pathname;
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface ServerProcess {
+  url: string;
+  pid: number;
+  /** Key of the demo institution; undefined where there is none. */
+  key: string | undefined;
+  /** What it wrote, a line each. */
+  lines: string[];
+  kill: (signal: NodeJS.Signals) => void;
+  exit: Promise<Exit>;
+}
+
+/**
+ * Starts `src/main.ts` and resolves once it answers requests.
+ *
+ * @param settings what it finds in its environment, beside PATH
+ */
+export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [main], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'] ?? '', PORT: '0', LOG_LEVEL: 'error', ...settings },
+  });
+  const lines: string[] = [];
+  const exit = exitOf(child);
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface(stream).on('line', (line) => lines.push(line));
+  }
+  const found = (pattern: RegExp) =>
+    lines.map((line) => pattern.exec(line)?.[1]).find((match) => match !== undefined);
+  const ended = exit.then(({ code, signal }) => {
+    throw new Error(`the server ended with ${signal ?? code} before it was ready:\n${lines.join('\n')}`);
+  });
+  // Awaited below; once the server is ready its end is no failure of the start.
+  ended.catch(() => {});
+  // The curl line is the last that it prints.
+  const ready = (async () => {
+    for (let waited_ms = 0; waited_ms < START_TIMEOUT_MS; waited_ms += 20) {
+      const url = found(/is ready at (http\S+)/);
+      if (url !== undefined && lines.at(-1) === '') return url;
+      await sleep(20);
+    }
+    child.kill('SIGKILL');
+    throw new Error(`the server is not ready after ${START_TIMEOUT_MS} ms:\n${lines.join('\n')}`);
+  })();
+  const url = await Promise.race([ready, ended]);
+  if (child.pid === undefined) throw new Error('the server has no process id');
+  return {
+    url,
+    pid: child.pid,
+    key: found(/demo key\s+(\S+)/),
+    lines,
+    kill: (signal) => child.kill(signal),
+    exit,
+  };
+}
+
+const START_TIMEOUT_MS = 60_000;
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((settle, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => settle({ code, signal }));
+  });
+}
+
+/** Process id of the PostgreSQL that runs on a data directory, and where its socket is; undefined if none does. */
+export function findPostmaster(data_dir: string): { pid: number; socket_dir: string } | undefined {
+  const file = join(data_dir, 'postgres', 'postmaster.pid');
+  if (!existsSync(file)) return undefined;
+  const [pid = '', , , , socket_dir = ''] = readFileSync(file, 'utf8').split('\n');
+  return isAlive(Number(pid)) ? { pid: Number(pid), socket_dir } : undefined;
+}
+
+/** Processes of a postmaster that serve a client each. Linux only. */
+export function backendsOf(postmaster: number): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const parent = / [A-Z] (\d+) /.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1];
+      const title = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+      return Number(parent) === postmaster && title.startsWith('postgres: postgres financialapi ')
+        ? [Number(name)]
+        : [];
+    } catch {
+      // It ended meanwhile.
+      return [];
+    }
+  });
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    // A zombie answers to signals.
+    if (existsSync('/proc/self/stat')) return !/\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+export async function until(what: string, timeout_ms: number, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + timeout_ms;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited ${timeout_ms} ms until ${what}`);
+    await sleep(20);
+  }
+}
