@@ -5,14 +5,12 @@
  *
  * Exit code: 0 all is well, 1 something is wrong in the books, 2 they could not be checked.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { listScopes } from '../src/platform/access.ts';
-import { findPostmaster, PORT, prepareCluster, SUPERUSER } from '../src/platform/cluster.ts';
 import { type Config, readConfig } from '../src/platform/config.ts';
 import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
 import { formatId, parseId } from '../src/platform/ids.ts';
+import { operatorDatabaseUrl } from '../src/platform/operator.ts';
 import { checkIntegrity, type IntegrityReport } from '../src/services/ledger/integrity.ts';
 
 /** Why nothing could be checked, in one line. */
@@ -43,16 +41,6 @@ function wantedOf(argv: readonly string[]): Wanted {
     throw new CannotCheck(`${environment} is not an environment; ${usage}`);
   }
   return { tenant_id, environment };
-}
-
-async function databaseUrl(config: Config): Promise<string> {
-  if (config.database_url !== undefined) return config.database_url;
-  const nothing = `no server runs on DATA_DIR ${config.data_dir}: start it with npm start, or set DATABASE_URL`;
-  if (!existsSync(join(config.data_dir, 'postgres'))) throw new CannotCheck(nothing);
-  const socketDir = findPostmaster(await prepareCluster(config.data_dir))?.socket_dir;
-  if (socketDir === undefined) throw new CannotCheck(nothing);
-  const query = new URLSearchParams({ host: socketDir, port: String(PORT), sslmode: 'disable' });
-  return `postgresql://${SUPERUSER}@localhost/financialapi?${query.toString()}`;
 }
 
 function messageOf(error: unknown): string {
@@ -88,7 +76,7 @@ function print(scope: Scope, report: IntegrityReport): void {
 
 /** Whether all that was checked is well. */
 async function checkAll(config: Config, wanted: Wanted): Promise<boolean> {
-  const url = await databaseUrl(config);
+  const url = await operatorDatabaseUrl(config);
   const open = (role: string): Database =>
     openDatabase({
       url,

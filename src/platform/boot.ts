@@ -1,10 +1,12 @@
 /** Starts the named services on one database and one HTTP server, in order, and stops them in the other. */
+import { fileURLToPath } from 'node:url';
+import type { DestinationStream } from 'pino';
 import { listScopes, openAccess } from './access.ts';
 import { type Config, StartupError } from './config.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
 import { openLog } from './log.ts';
-import { mountMetrics } from './metrics.ts';
+import { mountMetrics, openMetrics } from './metrics.ts';
 import { type MigrationSource, migrate } from './migrate.ts';
 import { mountPages } from './page.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
@@ -28,12 +30,14 @@ export interface BootOptions {
   onProgress?: (line: string) => void;
   /** The key that pages log in with by one click; undefined where there is no demo. Asked anew for every page. */
   findDemoKey?: () => string | undefined;
+  /** Where log lines go; standard output if absent. */
+  logStream?: DestinationStream;
 }
 
 /** Migrations of the platform itself and of every service, in the order they are applied. */
 export function migrationSources(services: readonly Service[]): MigrationSource[] {
   return [
-    { name: 'platform', folder: new URL('migrations', import.meta.url).pathname },
+    { name: 'platform', folder: fileURLToPath(new URL('migrations', import.meta.url)) },
     ...services.map(({ name, migrations }) => ({ name, folder: migrations })),
   ];
 }
@@ -60,25 +64,17 @@ async function database(
 }
 
 /** One line for what an operator can put right: the server's address is wrong, it is down, it refuses the user. */
-function unreachable(config: Config, error: unknown): Error {
+function unusable(database_url: string, error: unknown): StartupError {
   if (error instanceof StartupError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const reason =
-    error instanceof AggregateError
-      ? String(error.errors[0])
-      : error instanceof Error
-        ? error.message
-        : String(error);
-  if (
-    config.database_url !== undefined &&
-    /^(E[A-Z]+|3D000|28...|08...|57P..|42501)$/.test(code || 'ECONN')
-  ) {
-    const { host } = new URL(config.database_url);
-    return new StartupError(
-      `the database of DATABASE_URL (${host || 'local socket'}) cannot be used: ${reason}`,
-    );
-  }
-  return error instanceof Error ? error : new Error(String(error));
+  // Where a name has several addresses, each has failed in its own way.
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const reason = first instanceof Error ? first.message : String(first);
+  // Never the whole URL: it may hold a password.
+  const host = URL.parse(database_url)?.host ?? '';
+  return new StartupError(
+    `the database of DATABASE_URL (${host || 'local socket'}) cannot be used: ${reason}`,
+    { cause: error },
+  );
 }
 
 /**
@@ -105,16 +101,17 @@ export async function boot(
   };
 
   try {
-    const log = openLog(config.log_level);
+    const log = openLog(config.log_level, options.logStream);
     const started = chosen(services, config.services);
     const server = await database(config, progress);
     undo.push(() => server.stop());
 
     const applied = await migrate(server.url, migrationSources(services)).catch((error: unknown) => {
-      throw unreachable(config, error);
+      throw config.database_url === undefined ? error : unusable(config.database_url, error);
     });
     if (applied > 0) progress(`applied ${applied} migrations`);
 
+    const pools = new Map<string, Database>();
     const open = (role: string): Database => {
       const db = openDatabase({
         url: server.url,
@@ -124,6 +121,7 @@ export async function boot(
         lock_timeout_ms: config.lock_timeout_ms,
         onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
       });
+      pools.set(role, db);
       undo.push(() => db.close());
       return db;
     };
@@ -133,7 +131,20 @@ export async function boot(
     let url = config.public_url ?? '';
     const publicUrl = () => url;
     const app = await buildServer({ access, log, publicUrl });
-    mountMetrics(app);
+    const metrics = openMetrics();
+    mountMetrics(app, metrics);
+    for (const [state, meaning] of [
+      ['open', 'Connections to PostgreSQL'],
+      ['idle', 'Connections to PostgreSQL that nobody uses'],
+      ['waiting', 'Requests that wait for a connection to PostgreSQL'],
+    ] as const) {
+      metrics.gauges(
+        `database_connections_${state}`,
+        `${meaning}, by the role that is signed in`,
+        'role',
+        () => Object.fromEntries([...pools].map(([role, db]) => [role, db.connections()[state]])),
+      );
+    }
     const catalogue: Record<string, ProblemType> = { ...refuse.types };
     for (const service of started) Object.assign(catalogue, service.problems);
     await mountPages(app, {
@@ -163,6 +174,7 @@ export async function boot(
         db,
         config,
         log: log.child({ service: service.name }),
+        metrics,
         scopes: () => listScopes(platform),
         publicUrl,
       });

@@ -5,7 +5,7 @@
 import pg from 'pg';
 import type { Static, TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
-import { refuse } from './problem.ts';
+import { type Problem, refuse } from './problem.ts';
 
 export type Environment = 'live' | 'sandbox';
 
@@ -33,14 +33,25 @@ export interface Transaction {
   run(sql: string, parameters?: readonly unknown[]): Promise<number>;
 }
 
+/** How the pool stands: connections open and idle, and who waits for one. */
+export interface Connections {
+  open: number;
+  idle: number;
+  waiting: number;
+}
+
 /** A database as one service sees it: signed in with the role of that service. */
 export interface Database extends Transaction {
-  /** A consistent snapshot of one tenant's data, read only. */
+  /** A consistent snapshot of one tenant's data, read only. Throws `unavailable` for what may pass, as all three do. */
   read<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
-  /** A transaction on one tenant's data, committed when `work` returns and rolled back when it throws. */
+  /**
+   * A transaction on one tenant's data, committed when `work` returns and rolled back when it throws. After a deadlock,
+   * a serialization failure or a lock timeout it is tried again, three times in all.
+   */
   write<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** As `write`, but always rolled back: what `work` returns is what would have happened. */
   rehearse<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  connections(): Connections;
   close(): Promise<void>;
 }
 
@@ -99,9 +110,9 @@ export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   return (
-    /^(08|57P|53)/.test(code) ||
+    /^(08|57P|53|25P0[34])/.test(code) ||
     ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EAGAIN'].includes(code) ||
-    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed/i.test(
+    /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|connection is closed/i.test(
       error.message,
     )
   );
@@ -114,7 +125,31 @@ export function isRetryable(error: unknown): boolean {
   );
 }
 
+/** `statement_timeout`, or an operator who cancelled the statement. */
+function isCancelled(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '57014';
+}
+
+const RETRY_AFTER_S = 1;
+
+/** The refusal for a failure of the database that may pass; undefined for any other error. */
+export function unavailableFor(error: unknown): Problem | undefined {
+  const unavailable = (detail: string) => refuse('unavailable', detail, { retry_after_s: RETRY_AFTER_S });
+  if (isConnectionFailure(error)) {
+    return unavailable('The connection to the database was lost; the outcome of a write is unknown.');
+  }
+  if (isRetryable(error)) {
+    return unavailable('Others kept what the request needs locked for too long; nothing was done.');
+  }
+  if (isCancelled(error)) {
+    return unavailable('The database took longer than a statement may take; nothing was done.');
+  }
+  return undefined;
+}
+
 const MAX_ATTEMPTS = 3;
+/** How much later than the server's statement timeout a server that says nothing at all is given up. */
+const SILENCE_MS = 5_000;
 
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
@@ -122,6 +157,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     max: options.pool_size,
     types,
     connectionTimeoutMillis: 5_000,
+    query_timeout: options.statement_timeout_ms + SILENCE_MS,
+    keepAlive: true,
     idleTimeoutMillis: 60_000,
     // The role is part of the session's defaults, so that RESET ROLE cannot widen it.
     options: [
@@ -168,7 +205,9 @@ export function openDatabase(options: DatabaseOptions): Database {
       client = await pool.connect();
     } catch (error) {
       if (isConnectionFailure(error)) {
-        throw refuse('unavailable', 'The database cannot be reached.', { retry_after_s: 1 });
+        throw refuse('unavailable', 'The database cannot be reached; nothing was done.', {
+          retry_after_s: RETRY_AFTER_S,
+        });
       }
       throw error;
     }
@@ -188,28 +227,19 @@ export function openDatabase(options: DatabaseOptions): Database {
       } catch (failure) {
         broken = failure instanceof Error ? failure : new Error(String(failure));
       }
-      if (isConnectionFailure(error)) {
-        broken = broken ?? new Error('connection lost');
-        throw refuse(
-          'unavailable',
-          'The connection to the database was lost; the outcome of a write is unknown.',
-          {
-            retry_after_s: 1,
-          },
-        );
-      }
+      if (isConnectionFailure(error)) broken = broken ?? new Error('connection lost');
       throw error;
     } finally {
       client.release(broken);
     }
   }
 
-  async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
+  async function retrying<T>(attempts: number, attempt: () => Promise<T>): Promise<T> {
     for (let count = 1; ; count += 1) {
       try {
         return await attempt();
       } catch (error) {
-        if (!isRetryable(error) || count === MAX_ATTEMPTS) throw error;
+        if (!isRetryable(error) || count === attempts) throw unavailableFor(error) ?? error;
       }
     }
   }
@@ -217,9 +247,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     ...over(pool),
     read: (scope, work) =>
-      transaction('begin isolation level repeatable read read only', 'commit', scope, work),
-    write: (scope, work) => retrying(() => transaction('begin', 'commit', scope, work)),
-    rehearse: (scope, work) => retrying(() => transaction('begin', 'rollback', scope, work)),
+      retrying(1, () =>
+        transaction('begin isolation level repeatable read read only', 'commit', scope, work),
+      ),
+    write: (scope, work) => retrying(MAX_ATTEMPTS, () => transaction('begin', 'commit', scope, work)),
+    rehearse: (scope, work) => retrying(MAX_ATTEMPTS, () => transaction('begin', 'rollback', scope, work)),
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
   };
 }

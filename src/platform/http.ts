@@ -284,17 +284,21 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
 
   // As a pattern, so that a service may have a parser of its own under the plain name.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser<Buffer>(/^application\/json(;|$)/, { parseAs: 'buffer' }, (request, body, done) => {
-    try {
-      const encoding = request.headers['content-encoding'] ?? 'identity';
-      if (encoding !== 'identity') {
-        throw refuse('unsupported_media_type', `The body is encoded as ${encoding}; send it as it is.`);
+  app.addContentTypeParser<Buffer>(
+    /^application\/json(;|$)/,
+    { parseAs: 'buffer' },
+    (request, body, done) => {
+      try {
+        const encoding = request.headers['content-encoding'] ?? 'identity';
+        if (encoding !== 'identity') {
+          throw refuse('unsupported_media_type', `The body is encoded as ${encoding}; send it as it is.`);
+        }
+        done(null, parseJson(body));
+      } catch (error) {
+        done(error instanceof Error ? error : new Error(String(error)));
       }
-      done(null, parseJson(body));
-    } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)));
-    }
-  });
+    },
+  );
 
   app.decorateRequest('caller');
   app.addHook('onRequest', (request, reply, done) => {

@@ -1,24 +1,43 @@
 /** Structured logs, a JSON line each. Keys, cookies and bodies never reach them. */
 
 import type { FastifyBaseLogger } from 'fastify';
-import { pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 import type { LogLevel } from './config.ts';
 
-export function openLog(level: LogLevel): FastifyBaseLogger {
-  return pino({
+/** Members of PostgreSQL's errors that tell where, and never of what data. Its `detail` repeats rows. */
+const loggedMembers = ['code', 'severity', 'schema', 'table', 'column', 'constraint', 'routine'] as const;
+
+/** An error as it is logged: what is named here and nothing else, for libraries hang whole requests onto their errors. */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const members = new Map<string, unknown>(Object.entries(error));
+  const where = members.get('where');
+  return {
+    type: error.name,
+    message: error.message,
+    stack: error.stack,
+    ...Object.fromEntries(
+      loggedMembers.flatMap((name) => (members.has(name) ? [[name, members.get(name)]] : [])),
+    ),
+    // Lines of the function that failed; the others show data.
+    ...(typeof where === 'string'
+      ? { where: where.split('\n').filter((line) => line.startsWith('PL/pgSQL function')) }
+      : {}),
+    ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),
+  };
+}
+
+/** @param stream where lines go; standard output if absent */
+export function openLog(level: LogLevel, stream?: DestinationStream): FastifyBaseLogger {
+  const options = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: serializeError },
     redact: {
-      paths: [
-        '*.authorization',
-        '*.cookie',
-        'req.headers',
-        'headers.authorization',
-        'headers.cookie',
-        'err.config',
-      ],
+      paths: ['*.authorization', '*.cookie', 'req.headers', 'headers.authorization', 'headers.cookie'],
       remove: true,
     },
-  });
+  };
+  return stream === undefined ? pino(options) : pino(options, stream);
 }

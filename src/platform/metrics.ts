@@ -2,33 +2,55 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Api } from './http.ts';
 
-export const registry = new Registry();
-
-const requests = new Histogram({
-  name: 'http_request_duration_seconds',
-  help: 'Time from the first byte of a request to the end of its answer, by route',
-  labelNames: ['method', 'route', 'status'],
-  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
-  registers: [registry],
-});
-
-/** A number that is read when it is scraped. */
-export function gauge(name: string, help: string, read: () => number): void {
-  const measured: Gauge = new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect: () => measured.set(read()),
-  });
+/** Where a service registers what it measures. Names begin with that of the service; units last. */
+export interface Metrics {
+  /** A number that is read when it is scraped. */
+  gauge(name: string, help: string, read: () => number): void;
+  /** A number for each value of a label, read when they are scraped. */
+  gauges(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void;
+  counter<Label extends string>(name: string, help: string, labels: readonly Label[]): Counter<Label>;
+  histogram(name: string, help: string, buckets: readonly number[]): Histogram;
 }
 
-export function counter(name: string, help: string): Counter {
-  return new Counter({ name, help, registers: [registry] });
+/** The metrics of one server, which `mountMetrics` serves. */
+export interface MetricsOfServer extends Metrics {
+  registry: Registry;
 }
 
-/** Measures every request and serves the registry. */
-export function mountMetrics(app: Api): void {
+export function openMetrics(): MetricsOfServer {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    gauge(name, help, read) {
+      const measured: Gauge = new Gauge({ name, help, registers, collect: () => measured.set(read()) });
+    },
+    gauges(name, help, label, read) {
+      const measured: Gauge = new Gauge({
+        name,
+        help,
+        registers,
+        labelNames: [label],
+        collect: () => {
+          for (const [value, number] of Object.entries(read())) measured.set({ [label]: value }, number);
+        },
+      });
+    },
+    counter: (name, help, labels) => new Counter({ name, help, registers, labelNames: [...labels] }),
+    histogram: (name, help, buckets) => new Histogram({ name, help, registers, buckets: [...buckets] }),
+  };
+}
+
+/** Measures every request and serves the metrics. */
+export function mountMetrics(app: Api, { registry }: MetricsOfServer): void {
   collectDefaultMetrics({ register: registry });
+  const requests = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the first byte of a request to the end of its answer, by route',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+    registers: [registry],
+  });
   app.addHook('onResponse', (request, reply, done) => {
     requests
       .labels(request.method, request.routeOptions.url ?? 'none', String(reply.statusCode))

@@ -16,6 +16,23 @@ export interface MigrationSource {
 
 /** Any constant: one key for all processes that migrate this database. */
 const MIGRATION_LOCK = 7_261_001;
+/** How long another process is waited for that is migrating the same database, and a migration for a lock. */
+const LOCK_TIMEOUT_MS = 300_000;
+
+/** First digits of `server_version_num`. */
+const OLDEST_SERVER = 15;
+
+async function assertServerVersion(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ version: number; name: string }>(
+    `select current_setting('server_version_num')::integer / 10000 as version, current_setting('server_version') as name`,
+  );
+  const [server] = rows;
+  if (server === undefined || server.version < OLDEST_SERVER) {
+    throw new StartupError(
+      `the database runs PostgreSQL ${server?.name}; PostgreSQL ${OLDEST_SERVER} or newer is needed`,
+    );
+  }
+}
 
 function filesOf(folder: string): { file: string; sql: string; checksum: string }[] {
   return readdirSync(folder)
@@ -35,7 +52,14 @@ export async function migrate(url: string, sources: readonly MigrationSource[]):
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect();
   try {
-    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await assertServerVersion(client);
+    await client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]).catch((error: unknown) => {
+      throw new StartupError(
+        `another process has been migrating the database for ${LOCK_TIMEOUT_MS / 1_000} s: wait for it, or end it`,
+        { cause: error },
+      );
+    });
     await client.query(`
       create table if not exists public.financialapi_migrations (
         source text not null,
@@ -68,7 +92,8 @@ export async function migrate(url: string, sources: readonly MigrationSource[]):
           await client.query('commit');
         } catch (error) {
           await client.query('rollback');
-          throw new Error(`migration ${source.name}/${file} failed`, { cause: error });
+          const reason = error instanceof Error ? error.message : String(error);
+          throw new StartupError(`migration ${source.name}/${file} failed: ${reason}`, { cause: error });
         }
         applied += 1;
       }

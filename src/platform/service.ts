@@ -5,6 +5,7 @@
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
+import type { Metrics } from './metrics.ts';
 import type { ProblemType } from './problem.ts';
 
 export interface ServiceContext {
@@ -12,6 +13,7 @@ export interface ServiceContext {
   db: Database;
   config: Config;
   log: FastifyBaseLogger;
+  metrics: Metrics;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
   /** Address under which clients reach the server, for links. Known once it listens. */

@@ -91,12 +91,16 @@ function schemaOf(error: SchemaError): Schema {
   return 'parentSchema' in error && isSchema(error.parentSchema) ? error.parentSchema : {};
 }
 
-function exampleOf(schema: Schema): string | undefined {
-  const { examples, pattern, format } = schema;
+/** The example of an id, whose pattern says of what. */
+function exampleId({ pattern }: Schema): string | undefined {
   const [prefix] = typeof pattern === 'string' ? (/(?<=^\^)[a-z]+(?=_\[0-7\])/.exec(pattern) ?? []) : [];
-  if (prefix !== undefined) return JSON.stringify(`${prefix}_01h455vb4pex5vsknk084sn02q`);
+  return prefix === undefined ? undefined : `"${prefix}_01h455vb4pex5vsknk084sn02q"`;
+}
+
+function exampleOf(schema: Schema): string | undefined {
+  const { examples, format } = schema;
   if (Array.isArray(examples) && examples.length > 0) return JSON.stringify(examples[0]);
-  return format === 'date-time' ? '"2026-01-31T12:00:00Z"' : undefined;
+  return format === 'date-time' ? '"2026-01-31T12:00:00Z"' : exampleId(schema);
 }
 
 const typesInWords: Record<string, string> = {
@@ -109,6 +113,8 @@ const typesInWords: Record<string, string> = {
   null: 'null',
 };
 
+const listed = new Intl.ListFormat('en', { style: 'long', type: 'conjunction' });
+
 function typeInWords(schema: Schema): string {
   const type = String(schema['type']);
   const words = typesInWords[type] ?? type;
@@ -116,7 +122,7 @@ function typeInWords(schema: Schema): string {
   if (example !== undefined) return `${words} such as ${example}`;
   const { required } = schema;
   return type === 'object' && Array.isArray(required) && required.length > 0
-    ? `${words} with ${required.join(', ')}`
+    ? `${words} with ${listed.format(required.map(String))}`
     : words;
 }
 
@@ -136,6 +142,8 @@ function unknownField(schema: Schema): string {
 function ofPattern(schema: Schema, pattern: string): string {
   const words = patternsInWords.get(pattern);
   if (words !== undefined) return words;
+  const id = exampleId(schema);
+  if (id !== undefined) return `must be an id such as ${id}`;
   const example = exampleOf(schema);
   if (example === undefined) return `must match ${pattern}`;
   const { description } = schema;
@@ -205,7 +213,7 @@ function ofUnion(union: SchemaError, within: readonly SchemaError[]): FieldError
   const meant = branches.findIndex((branch) => branch['type'] === given);
   const found = within.filter(({ schemaPath }) => schemaPath.startsWith(`${union.schemaPath}/${meant}/`));
   if (found.length > 0) return found.map((error) => ({ error, detail: describe(error) }));
-  return [{ error: union, detail: `must be ${branches.map(typeInWords).join(' or ')}` }];
+  return [{ error: union, detail: `must be ${branches.map(typeInWords).join(', or ')}` }];
 }
 
 interface FieldErrorSource {

@@ -189,6 +189,10 @@ export async function runFaults(options: FaultOptions): Promise<FaultReport> {
     if (exit?.code !== 0) violation(`SIGTERM ended the server with ${exit?.signal ?? exit?.code}`);
     if (findPostmaster(data_dir) !== undefined) violation('PostgreSQL still runs after the server has ended');
     return report;
+  } catch (error) {
+    throw new Error(`the fault test broke off; the server said last:\n${server?.lines.slice(-15).join('\n')}`, {
+      cause: error,
+    });
   } finally {
     await cleanUp(data_dir, socketDirs, server);
   }

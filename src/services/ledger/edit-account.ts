@@ -42,17 +42,21 @@ export function etagOf(version: bigint): string {
   return `"${version}"`;
 }
 
-/** Whether an `If-Match` names a version. Absent means the caller must be asked for it. */
+/**
+ * Throws unless an `If-Match` names a version: one entity tag, a list of them, or `*` for whatever is there. Tags are
+ * compared strongly, so that a weak one never matches (RFC 9110, section 13.1.1).
+ */
 function assertMatches(ifMatch: string | undefined, version: bigint): void {
-  if (ifMatch === undefined) {
+  const current = etagOf(version);
+  if (ifMatch === undefined || ifMatch.trim() === '') {
     throw refuseRequest(
       'precondition_required',
-      `Send If-Match with the ETag of the account, now ${etagOf(version)}.`,
+      `Send If-Match with the ETag of the account, now ${current}.`,
     );
   }
   const tags = ifMatch.split(',').map((tag) => tag.trim());
-  if (!tags.includes('*') && !tags.includes(etagOf(version))) {
-    throw refuseRequest('precondition_failed', `The account is at ${etagOf(version)} now.`);
+  if (ifMatch.trim() !== '*' && !tags.includes(current)) {
+    throw refuseRequest('precondition_failed', `The account is at ${current} now, not at ${ifMatch}.`);
   }
 }
 

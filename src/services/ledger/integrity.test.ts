@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -637,4 +638,53 @@ test('findings are bounded, and it is said that there are more', async () => {
   const attempts = report.checks.find(({ name }) => name === 'attempts');
   assert.equal(attempts?.findings.length, 100);
   assert.equal(attempts?.more, true);
+});
+
+/** Runs the command and tells its exit code and output. */
+async function command(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, ['scripts/integrity.ts', ...args], {
+    env: { ...process.env, DATABASE_URL: platform.url },
+  });
+  const output = { out: '', err: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.err += text;
+  });
+  const code = await new Promise<number | null>((settle) => child.once('close', settle));
+  return { code, ...output };
+}
+
+test('the command exits with 0 when all is well, 1 when something is wrong, 2 when it could not look', async () => {
+  const tenant = formatId('ten', bank.scope.tenant_id);
+  const clean = await command('--tenant', tenant);
+  assert.equal(clean.code, 0, clean.err);
+  assert.match(clean.out, new RegExp(`^${tenant} sandbox: all is well at position ${books.last}, `, 'm'));
+  assert.match(clean.out, new RegExp(`^${tenant} live: all is well at position 0, `, 'm'));
+  assert.match(clean.err, new RegExp(`^${tenant} sandbox hash_chain ok `, 'm'));
+
+  await tamper(`update ledger.transfers set description = 'loan' where ${mine} and position = $3`, [
+    books.payment.position,
+  ]);
+  const wrong = await command('--tenant', tenant, '--environment', 'sandbox');
+  assert.equal(wrong.code, 1, wrong.err);
+  assert.match(
+    wrong.out,
+    new RegExp(
+      `^ +${books.payment.id} \\(position ${books.payment.position}\\): is not as it was sealed$`,
+      'm',
+    ),
+  );
+
+  for (const args of [
+    ['--tenant', formatId('ten', newUuid())],
+    ['--tenant', 'nobody'],
+    ['--environment', 'test'],
+    ['--unknown'],
+  ]) {
+    const { code, out, err } = await command(...args);
+    assert.deepEqual([code, out], [2, '']);
+    assert.match(err, /^integrity: [^\n]+\n$/);
+  }
 });

@@ -108,7 +108,12 @@ const Filters = Type.Object(
     chart_code: Type.Optional(ChartCode),
     status: Type.Optional(AccountStatus),
     metadata: Type.Optional(
-      Text({ min: 1, max: 600, description: 'One label, as name:value', examples: ['customer:42'] }),
+      Type.String({
+        maxLength: 600,
+        pattern: '^[A-Za-z0-9_.:-]{1,64}:[^\\u0000\\p{Surrogate}]*$',
+        description: 'One label, as name:value',
+        examples: ['customer:42'],
+      }),
     ),
   },
   { additionalProperties: false },
@@ -125,6 +130,13 @@ export const ListAccountsQuery = Type.Object(
   { additionalProperties: false },
 );
 
+/** Every label that a `name:value` can mean: a name may have colons of its own. */
+function labelsOf(text: string): string[] {
+  return [...text.matchAll(/:/g)].map(({ index }) =>
+    JSON.stringify({ [text.slice(0, index)]: text.slice(index + 1) }),
+  );
+}
+
 /** Accounts, newest first. */
 export async function listAccounts(tx: Transaction, scope: Scope, query: Static<typeof ListAccountsQuery>) {
   const { limit, cursor, ...given } = query;
@@ -133,7 +145,6 @@ export async function listAccounts(tx: Transaction, scope: Scope, query: Static<
     ...(cursor === undefined ? {} : { cursor }),
   });
   const { filters } = page;
-  const [label, ...value] = filters.metadata?.split(':') ?? [];
   const rows = await tx.rows(
     AccountRow,
     `select ${columns} from ledger.accounts
@@ -143,7 +154,7 @@ export async function listAccounts(tx: Transaction, scope: Scope, query: Static<
        and ($6::ledger.account_type is null or type = $6)
        and ($7::text is null or chart_code = $7)
        and ($8::ledger.account_status is null or status = $8)
-       and ($9::jsonb is null or metadata @> $9)
+       and ($9::jsonb[] is null or metadata @> any ($9))
      order by id desc limit $10`,
     [
       scope.tenant_id,
@@ -154,7 +165,7 @@ export async function listAccounts(tx: Transaction, scope: Scope, query: Static<
       filters.type ?? null,
       filters.chart_code ?? null,
       filters.status ?? null,
-      label === undefined ? null : JSON.stringify({ [label]: value.join(':') }),
+      filters.metadata === undefined ? null : labelsOf(filters.metadata),
       page.limit + 1,
     ],
   );

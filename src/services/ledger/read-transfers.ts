@@ -4,10 +4,10 @@ import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { formatId, Id, parseId } from '../../platform/ids.ts';
 import { formatMoney } from '../../platform/money.ts';
-import type { Books } from './books.ts';
-import { Exchange, IsoDate, Side, Timestamp, type Transfer } from './contract.ts';
+import { Exchange, IsoDate, Position, Side, Timestamp, type Transfer } from './contract.ts';
+import { dayOf } from './day.ts';
 import { refuse } from './errors.ts';
-import { headPosition } from './position.ts';
+import { instantOf } from './instant.ts';
 
 const TransferRow = Type.Object({
   position: Type.BigInt(),
@@ -95,7 +95,11 @@ const Filters = Type.Object(
       Type.Union([Type.Literal('transfer'), Type.Literal('reversal'), Type.Literal('capture')]),
     ),
     link_id: Type.Optional(
-      Type.String({ format: 'uuid', description: 'Transfers posted together, all or none' }),
+      Type.String({
+        pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$',
+        description: 'Transfers posted together, all or none',
+        examples: ['01998e2c-9d5c-7a7e-8f70-2f6f3c1d0a4b'],
+      }),
     ),
     hold_id: Type.Optional(Id('hld', 'Captures of this hold')),
     created_from: Type.Optional(Timestamp),
@@ -105,7 +109,7 @@ const Filters = Type.Object(
   },
   { additionalProperties: false },
 );
-const Content = Type.Object({ filters: Filters, after: Type.Integer() }, { additionalProperties: false });
+const Content = Type.Object({ filters: Filters, after: Position }, { additionalProperties: false });
 const isContent = (content: unknown): content is CursorContent<Static<typeof Filters>, number> =>
   Check(Content, content);
 
@@ -114,19 +118,17 @@ export const ListTransfersQuery = Type.Object(
   { additionalProperties: false },
 );
 
-/** Transfers, newest first, and the position of the ledger they were read at. */
-export async function listTransfers(books: Books, scope: Scope, query: Static<typeof ListTransfersQuery>) {
+/** Transfers, newest first. */
+export async function listTransfers(tx: Transaction, scope: Scope, query: Static<typeof ListTransfersQuery>) {
   const { limit, cursor, ...given } = query;
   const page = readPage(isContent, given, {
     ...(limit === undefined ? {} : { limit }),
     ...(cursor === undefined ? {} : { cursor }),
   });
   const { filters } = page;
-  return books.db.read(scope, async (tx) => {
-    const position = await headPosition(tx, scope);
-    const rows = await tx.rows(
-      TransferRow,
-      `select ${columns} from ledger.transfers t
+  const rows = await tx.rows(
+    TransferRow,
+    `select ${columns} from ledger.transfers t
        where t.tenant_id = $1 and t.environment = $2 and ($3::bigint is null or t.position < $3)
          and ($4::text is null or t.kind = $4)
          and ($5::uuid is null or t.link_id = $5)
@@ -141,21 +143,20 @@ export async function listTransfers(books: Books, scope: Scope, query: Static<ty
              and ($3::bigint is null or e.position < $3)
            order by e.position desc))
        order by t.position desc limit $12`,
-      [
-        scope.tenant_id,
-        scope.environment,
-        page.after ?? null,
-        filters.kind ?? null,
-        filters.link_id ?? null,
-        filters.hold_id === undefined ? null : parseId('hld', filters.hold_id),
-        filters.created_from ?? null,
-        filters.created_to ?? null,
-        filters.effective_from ?? null,
-        filters.effective_to ?? null,
-        filters.account_id === undefined ? null : parseId('acc', filters.account_id),
-        page.limit + 1,
-      ],
-    );
-    return { position, page: pageOf(rows, page, transferOf, (row) => Number(row.position)) };
-  });
+    [
+      scope.tenant_id,
+      scope.environment,
+      page.after ?? null,
+      filters.kind ?? null,
+      filters.link_id ?? null,
+      filters.hold_id === undefined ? null : parseId('hld', filters.hold_id),
+      filters.created_from === undefined ? null : instantOf(filters.created_from, '?created_from'),
+      filters.created_to === undefined ? null : instantOf(filters.created_to, '?created_to'),
+      filters.effective_from === undefined ? null : dayOf(filters.effective_from, '?effective_from'),
+      filters.effective_to === undefined ? null : dayOf(filters.effective_to, '?effective_to'),
+      filters.account_id === undefined ? null : parseId('acc', filters.account_id),
+      page.limit + 1,
+    ],
+  );
+  return pageOf(rows, page, transferOf, (row) => Number(row.position));
 }

@@ -64,7 +64,14 @@ const Movement = fc.record({
     { minLength: 1, maxLength: 3 },
   ),
   day: fc.integer({ min: 0, max: DAYS - 1 }),
-  then: fc.constantFrom('nothing', 'nothing', 'reverse', 'hold', 'hold and capture', 'hold and release'),
+  afterwards: fc.constantFrom(
+    'nothing',
+    'nothing',
+    'reverse',
+    'hold',
+    'hold and capture',
+    'hold and release',
+  ),
 });
 
 async function postRandomly(): Promise<void> {
@@ -73,7 +80,7 @@ async function postRandomly(): Promise<void> {
     const candidates = of(currency);
     return candidates[index % candidates.length]?.id ?? '';
   };
-  for (const { currency, legs, day, then } of fc.sample(Movement, { seed, numRuns: 50 })) {
+  for (const { currency, legs, day, afterwards } of fc.sample(Movement, { seed, numRuns: 50 })) {
     const body = {
       effective_date: dayAt(day),
       legs: legs.flatMap(({ debit, credit, minor }) => {
@@ -85,22 +92,22 @@ async function postRandomly(): Promise<void> {
       }),
     };
     const transfer = await bank.post('/api/v2/transfers', body);
-    if (then === 'reverse') {
+    if (afterwards === 'reverse') {
       await bank.post(`/api/v2/transfers/${transfer.id}/reversals`, {
         effective_date: dayAt((day * 7) % DAYS),
       });
     }
-    if (then.startsWith('hold')) {
+    if (afterwards.startsWith('hold')) {
       const hold = await bank.post('/api/v2/holds', {
         debit_account_id: of(currency)[day % 3]?.id,
         credit_account_id: of(currency)[(day % 3) + 1]?.id,
         amount: formatMoney(BigInt(100 + day), currency),
       });
       const part = { amount: formatMoney(BigInt(50 + day), currency) };
-      if (then === 'hold and capture') {
+      if (afterwards === 'hold and capture') {
         await bank.post(`/api/v2/holds/${hold.id}/captures`, { ...part, effective_date: dayAt(day) });
       }
-      if (then === 'hold and release') await bank.post(`/api/v2/holds/${hold.id}/releases`, part);
+      if (afterwards === 'hold and release') await bank.post(`/api/v2/holds/${hold.id}/releases`, part);
     }
   }
 }
@@ -399,7 +406,7 @@ test('entries: every filter is what it says, on pages of any size, newest first'
         let cursor = '';
         do {
           const query = new URLSearchParams({ ...filters, limit: String(limit), ...(cursor && { cursor }) });
-          const page = await bank.get(`/api/v2/accounts/${account.id}/entries?${query}`);
+          const page = await bank.get(`/api/v2/accounts/${account.id}/entries?${query.toString()}`);
           for (const { position, leg } of page.data) found.push([position, leg]);
           cursor = page.next_cursor ?? '';
         } while (cursor !== '');

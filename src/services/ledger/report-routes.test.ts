@@ -310,7 +310,7 @@ test('CSV: more entries than are read at a time, in either order', async () => {
     assert.equal(lines.length, 2_400);
     assert.deepEqual(
       lines.map((line) => line[10]),
-      lines.map((_, index) => `${((index + 1) / 100).toFixed(2)}`),
+      lines.map((_, index) => ((index + 1) / 100).toFixed(2)),
     );
     const keys = lines.map((line) => `${query === recorded ? '' : line[1]} ${line[3]?.padStart(9)}`);
     assert.deepEqual(keys, keys.toSorted());
@@ -360,7 +360,7 @@ test('an attempt that was refused is told as it was answered', async () => {
     [`/api/v2/holds/${hold.id}/captures`, { amount: brl('6.00'), final: false }, 'amount_exceeds_hold'],
     [`/api/v2/holds/${hold.id}/extensions`, { expires_at: '2099-01-01T01:00:00+01:00' }, 'expiry_not_later'],
     [`/api/v2/transfers/${transfer.id}/reversals`, { amount: brl('4.00') }, 'reversal_exceeds_transfer'],
-    [`/api/v2/transfers/${'trf_01h455vb4pex5vsknk084sn02q'}/reversals`, {}, 'transfer_not_found'],
+    ['/api/v2/transfers/trf_01h455vb4pex5vsknk084sn02q/reversals', {}, 'transfer_not_found'],
   ];
   for (const [url, body, code] of asked) {
     const key = newUuid();
@@ -406,7 +406,7 @@ test('attempts at other things: accounts, the chart, holds and captures say wher
   assert.deepEqual(released.attempt.result, place);
 });
 
-test('the attempt at a batch has an outcome for each item that was tried', async () => {
+test('the attempt at a batch has an outcome for each item', async () => {
   const key = newUuid();
   const good = { debit_account_id: cash, credit_account_id: ana, amount: brl('1.00') };
   const short = { debit_account_id: bruno, credit_account_id: ana, amount: brl('99999.00') };
@@ -421,12 +421,13 @@ test('the attempt at a batch has an outcome for each item that was tried', async
     attempt.items.map(({ item, outcome }: { item: number; outcome: string }) => [item, outcome]),
     [
       [1, 'done'],
+      [2, 'refused'],
       [3, 'refused'],
     ],
   );
   assert.equal(attempt.items[0].result.id, batch.outcomes[0].transfer.id);
-  assert.deepEqual(attempt.items[1].problem, batch.outcomes[2].problem);
-  assert.deepEqual(attempt.items[1].request, short);
+  for (const index of [1, 2]) assert.deepEqual(attempt.items[index].problem, batch.outcomes[index].problem);
+  assert.deepEqual(attempt.items[2].request, short);
   assert.equal(attempt.outcome, undefined);
 });
 

@@ -4,9 +4,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { Page } from '../../platform/cursor.ts';
+import type { Database, Scope } from '../../platform/db.ts';
 import { ProblemBody, Text } from '../../platform/http.ts';
 import { Id } from '../../platform/ids.ts';
 import type { Books } from './books.ts';
+import { checkIntegrity, IntegrityReport } from './integrity.ts';
 import { headPosition, minPositionQuery } from './position.ts';
 import { uuidOf } from './post-transfer.ts';
 import { getAttempt, KeptAttempt } from './read-attempt.ts';
@@ -23,9 +25,54 @@ function asksForCsv(request: FastifyRequest, format: 'json' | 'csv' | undefined)
   return request.accepts().type(['application/json', 'text/csv']) === 'text/csv';
 }
 
+/** A check reads all of a tenant's books: whoever asks while one runs waits for its report instead of starting another. */
+function sharedIntegrityCheck(db: Database): (scope: Scope, deep: boolean) => Promise<IntegrityReport> {
+  const running = new Map<string, Promise<IntegrityReport>>();
+  return (scope, deep) => {
+    const name = `${scope.tenant_id} ${scope.environment} ${deep}`;
+    const found = running.get(name);
+    if (found !== undefined) return found;
+    const check = checkIntegrity(db, scope, { deep }).finally(() => running.delete(name));
+    running.set(name, check);
+    return check;
+  };
+}
+
 export function reportRoutes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+
+    const integrityOf = sharedIntegrityCheck(db);
+
+    app.get(
+      '/api/v2/integrity',
+      {
+        schema: {
+          summary: 'Prove that the books are whole: everything recomputed, and what is wrong named',
+          description:
+            'Recomputes every balance from entries, the zero sums, holds, positions and the hash chain. Takes seconds for each million entries; who asks while a check of the same books runs gets its report.',
+          tags: ['integrity'],
+          querystring: Type.Object(
+            {
+              deep: Type.Optional(
+                Type.Boolean({
+                  default: true,
+                  description:
+                    'Recompute the hash chain from its beginning, not only its last 10,000 positions',
+                }),
+              ),
+            },
+            { additionalProperties: false },
+          ),
+          response: { 200: IntegrityReport, ...refusals },
+        },
+      },
+      async ({ caller, query }, reply) => {
+        const report = await integrityOf(caller, query.deep ?? true);
+        reply.header('ledger-position', report.position);
+        return report;
+      },
+    );
 
     app.get(
       '/api/v2/accounts/:account_id/balance',

@@ -11,7 +11,7 @@ import { addToChart, ChartRequest, listChart } from './chart.ts';
 import { Account, ChartEntry, Transfer } from './contract.ts';
 import { EditAccountRequest, editAccount, etagOf, setStatus } from './edit-account.ts';
 import { OpenAccountRequest, openAccount } from './open-account.ts';
-import { headPosition } from './position.ts';
+import { headPosition, minPositionQuery } from './position.ts';
 import { BatchRequest, BatchResult, postBatch } from './post-batch.ts';
 import { postTransfer, TransferRequest, uuidOf } from './post-transfer.ts';
 import { getAccount, ListAccountsQuery, listAccounts } from './read-accounts.ts';
@@ -29,6 +29,9 @@ export const DryRunQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+
+/** Query of a single resource: how far the ledger must have come. */
+const ReadQuery = Type.Object(minPositionQuery, { additionalProperties: false });
 
 const AccountParams = Type.Object({ account_id: Id('acc') });
 const TransferParams = Type.Object({ transfer_id: Id('trf') });
@@ -85,14 +88,18 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
         schema: {
           summary: 'List accounts, newest first',
           tags: ['accounts'],
-          querystring: ListAccountsQuery,
+          querystring: Type.Object(
+            { ...ListAccountsQuery.properties, ...minPositionQuery },
+            { additionalProperties: false },
+          ),
           response: { 200: Page(Account), ...refusals },
         },
       },
       async ({ caller, query }, reply) =>
         db.read(caller, async (tx) => {
-          reply.header('ledger-position', await headPosition(tx, caller));
-          return listAccounts(tx, caller, query);
+          const { min_position, ...page } = query;
+          reply.header('ledger-position', await headPosition(tx, caller, min_position));
+          return listAccounts(tx, caller, page);
         }),
     );
 
@@ -128,12 +135,13 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           summary: 'An account with its balances now',
           tags: ['accounts'],
           params: AccountParams,
+          querystring: ReadQuery,
           response: { 200: Account, ...refusals },
         },
       },
-      async ({ caller, params }, reply) =>
+      async ({ caller, params, query }, reply) =>
         db.read(caller, async (tx) => {
-          reply.header('ledger-position', await headPosition(tx, caller));
+          reply.header('ledger-position', await headPosition(tx, caller, query.min_position));
           const { account, version } = await getAccount(tx, caller, uuidOf('acc', params.account_id));
           reply.header('etag', etagOf(version));
           return account;
@@ -198,15 +206,19 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
         schema: {
           summary: 'List transfers, newest first',
           tags: ['transfers'],
-          querystring: ListTransfersQuery,
+          querystring: Type.Object(
+            { ...ListTransfersQuery.properties, ...minPositionQuery },
+            { additionalProperties: false },
+          ),
           response: { 200: Page(Transfer), ...refusals },
         },
       },
-      async ({ caller, query }, reply) => {
-        const { position, page } = await listTransfers(books, caller, query);
-        reply.header('ledger-position', position);
-        return page;
-      },
+      async ({ caller, query }, reply) =>
+        db.read(caller, async (tx) => {
+          const { min_position, ...page } = query;
+          reply.header('ledger-position', await headPosition(tx, caller, min_position));
+          return listTransfers(tx, caller, page);
+        }),
     );
 
     app.post(
@@ -267,12 +279,13 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           summary: 'A transfer with its entries',
           tags: ['transfers'],
           params: TransferParams,
+          querystring: ReadQuery,
           response: { 200: Transfer, ...refusals },
         },
       },
-      async ({ caller, params }, reply) =>
+      async ({ caller, params, query }, reply) =>
         db.read(caller, async (tx) => {
-          reply.header('ledger-position', await headPosition(tx, caller));
+          reply.header('ledger-position', await headPosition(tx, caller, query.min_position));
           return getTransfer(tx, caller, uuidOf('trf', params.transfer_id));
         }),
     );

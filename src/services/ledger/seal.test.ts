@@ -255,6 +255,26 @@ test('sealed by several at once while posting goes on, the chain is whole', asyn
   assert.ok((await seals()).length > 1);
 });
 
+test('finding the last seal takes no longer the more there are', async () => {
+  await tamper(
+    `with head as (insert into ledger.heads (tenant_id, environment, position) values ($1, $2, 20000))
+     insert into ledger.seals (tenant_id, environment, first_position, last_position, digests, hash)
+     select $1, $2, n, n, '', sha256('') from generate_series(1, 20000) n`,
+    [scope.tenant_id, scope.environment],
+  );
+  const pagesRead = async (call: string) => {
+    const { rows } = await superuser.query(`explain (analyze, buffers, format json) select ${call}`);
+    return (
+      rows[0]['QUERY PLAN'][0].Plan['Shared Hit Blocks'] + rows[0]['QUERY PLAN'][0].Plan['Shared Read Blocks']
+    );
+  };
+  for (const call of [`ledger.seal('${scope.tenant_id}', 'live')`, 'ledger.scopes_to_seal()']) {
+    await pagesRead(call);
+    const pages = await pagesRead(call);
+    assert.ok(pages < 100, `${call} reads ${pages} pages`);
+  }
+});
+
 test('nothing is sealed over a position that is missing', async () => {
   await post(5);
   await tamper('delete from ledger.transfers where tenant_id = $1 and position = 3', [scope.tenant_id]);

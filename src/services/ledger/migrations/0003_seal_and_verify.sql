@@ -80,9 +80,12 @@ begin
     return 0;
   end if;
 
+  -- `environment` stands in the order for the planner: under row-level security it does not take `=` of an enum, which
+  -- is not marked leakproof, as proof that there is one value, and would sort all seals by position to find the last
+  -- (seal.test.ts counts the pages).
   select s.last_position + 1, s.hash into v_first, v_previous
     from seals s where s.tenant_id = p_tenant_id and s.environment = p_environment
-    order by s.last_position desc limit 1;
+    order by s.environment desc, s.last_position desc limit 1;
   if not found then
     v_first := 1;
     v_previous := seal_root(p_tenant_id, p_environment);
@@ -120,7 +123,8 @@ create function ledger.scopes_to_seal()
     from ledger.heads h
     left join lateral (
       select s.last_position from ledger.seals s
-      where s.tenant_id = h.tenant_id and s.environment = h.environment order by s.last_position desc limit 1
+      where s.tenant_id = h.tenant_id and s.environment = h.environment
+      order by s.environment desc, s.last_position desc limit 1
     ) sealed on true
     where h.position > coalesce(sealed.last_position, 0);
   end;
