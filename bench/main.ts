@@ -43,7 +43,7 @@ interface Server {
 /** The real server, a process of its own with its own embedded PostgreSQL, fsync and synchronous_commit on. */
 async function startServer(dir: string): Promise<Server> {
   const data_dir = join(dir, 'data');
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'server.ts')], {
+  const child = spawn(process.execPath, [...process.execArgv, join(import.meta.dirname, 'server.ts')], {
     env: { ...process.env, DATA_DIR: data_dir, PORT: '0', LOG_LEVEL: 'error', DEMO: 'false' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });

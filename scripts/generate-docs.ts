@@ -10,6 +10,7 @@ import { Value } from 'typebox/value';
 import { boot } from '../src/platform/boot.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
+import { startEmbeddedPostgres } from '../src/platform/postgres.ts';
 import { type ProblemType, refuse } from '../src/platform/problem.ts';
 import { services } from '../src/services.ts';
 
@@ -101,12 +102,26 @@ function routesPage({ paths }: Static<typeof Paths>): string {
   );
 }
 
+/** The OpenAPI document of a server that is booted for it, on a PostgreSQL of its own, and stopped again. */
+async function openApiOf(data_dir: string): Promise<string> {
+  const server = await startEmbeddedPostgres({ data_dir, settings: { fsync: 'off' } });
+  try {
+    const config = readConfig({ DATABASE_URL: server.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error' });
+    const running = await boot(config, services);
+    try {
+      return generatedOpenApi(running.app);
+    } finally {
+      await running.stop();
+    }
+  } finally {
+    await server.stop();
+    rmSync(server.socket_dir, { recursive: true, force: true });
+  }
+}
+
 const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-docs-'));
 try {
-  const config = readConfig({ DATA_DIR: data_dir, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error' });
-  const running = await boot(config, services);
-  const openApi = generatedOpenApi(running.app);
-  await running.stop();
+  const openApi = await openApiOf(data_dir);
   const files = {
     'openapi.json': openApi,
     'settings.md': settingsPage(),

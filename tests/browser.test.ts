@@ -12,7 +12,7 @@ import { findDemoKey, openDemo } from '../src/demo.ts';
 import { createKey, createTenant } from '../src/platform/access.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
-import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import { freshDatabase } from '../src/platform/testing.ts';
 import { services } from '../src/services.ts';
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
@@ -33,14 +33,18 @@ const flags = [
 const desktop = { width: 1280, height: 900 };
 const phone = { width: 390, height: 844 };
 
-let database: FreshDatabase;
 let running: Running;
 let browser: Browser;
 const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-browser-'));
+/** What was opened is closed in the other order, also when opening the next thing failed. */
+const undo: (() => Promise<void>)[] = [async () => rmSync(data_dir, { recursive: true, force: true })];
 
 before(async () => {
   if (skip !== false) return;
-  database = await freshDatabase();
+  browser = await chromium.launch({ executablePath, args: flags });
+  undo.push(() => browser.close());
+  const database = await freshDatabase();
+  undo.push(() => database.drop());
   const config = readConfig({
     DATABASE_URL: database.url,
     DATA_DIR: data_dir,
@@ -50,15 +54,11 @@ before(async () => {
     POOL_SIZE: '5',
   });
   running = await boot(config, services, { findDemoKey: () => findDemoKey(config) });
+  undo.push(() => running.stop());
   await openDemo(running, config, () => {});
-  browser = await chromium.launch({ executablePath, args: flags });
 });
 after(async () => {
-  rmSync(data_dir, { recursive: true, force: true });
-  if (skip !== false) return;
-  await browser.close();
-  await running.stop();
-  await database.drop();
+  for (const step of undo.toReversed()) await step();
 });
 
 interface Visit {

@@ -11,7 +11,13 @@ export interface Answer {
 
 export interface Client {
   /** The answer; undefined where none came: the connection could not be made, was lost, or timed out. */
-  ask: (method: string, path: string, body?: unknown, key?: string) => Promise<Answer | undefined>;
+  ask: (
+    method: string,
+    path: string,
+    body?: unknown,
+    key?: string,
+    headers?: Record<string, string>,
+  ) => Promise<Answer | undefined>;
 }
 
 const TIMEOUT_MS = 60_000;
@@ -19,7 +25,7 @@ const TIMEOUT_MS = 60_000;
 /** @param server where the server is now, which a restart may change */
 export function openClient(server: () => { url: string; key: string }): Client {
   return {
-    async ask(method, path, body, key) {
+    async ask(method, path, body, key, headers = {}) {
       const { url, key: bearer } = server();
       try {
         const response = await fetch(`${url}${path}`, {
@@ -28,6 +34,7 @@ export function openClient(server: () => { url: string; key: string }): Client {
             authorization: `Bearer ${bearer}`,
             ...(body === undefined ? {} : { 'content-type': 'application/json' }),
             ...(key === undefined ? {} : { 'idempotency-key': key }),
+            ...headers,
           },
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
           signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -105,11 +105,15 @@ const types: pg.CustomTypesConfig = {
     parsers.get(oid) ?? pg.types.getTypeParser(oid, format ?? 'text'),
 };
 
+/** What was thrown where a connection was to be made: whatever the server says then, it cannot be reached. */
+const failedToConnect = new WeakSet<Error>();
+
 /** SQLSTATE classes and codes after which the same statement may succeed: connection lost, server stopping, no room. */
 export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   return (
+    failedToConnect.has(error) ||
     /^(08|57P|53|25P0[34])/.test(code) ||
     ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EAGAIN'].includes(code) ||
     /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|connection is closed/i.test(
@@ -135,6 +139,9 @@ const RETRY_AFTER_S = 1;
 /** The refusal for a failure of the database that may pass; undefined for any other error. */
 export function unavailableFor(error: unknown): Problem | undefined {
   const unavailable = (detail: string) => refuse('unavailable', detail, { retry_after_s: RETRY_AFTER_S });
+  if (error instanceof Error && failedToConnect.has(error)) {
+    return unavailable('The database cannot be reached; nothing was done.');
+  }
   if (isConnectionFailure(error)) {
     return unavailable('The connection to the database was lost; the outcome of a write is unknown.');
   }
@@ -171,8 +178,36 @@ export function openDatabase(options: DatabaseOptions): Database {
     application_name: `financialapi ${options.role}`,
   });
   pool.on('error', options.onError);
+  // The pool listens to idle connections only. One that is lost between two statements of a transaction would end the
+  // process, as any error event without a listener does; the next statement fails, and tells (tests/faults.test.ts).
+  pool.on('connect', (client) => client.on('error', () => {}));
 
-  function over(client: pg.ClientBase | pg.Pool): Transaction {
+  async function connect(): Promise<pg.PoolClient> {
+    try {
+      return await pool.connect();
+    } catch (error) {
+      if (error instanceof Error) {
+        failedToConnect.add(error);
+        options.onError(error);
+      }
+      throw error;
+    }
+  }
+
+  /** Runs one statement outside of transactions. After an error its connection is not used again. */
+  async function alone<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await connect();
+    let broken = true;
+    try {
+      const result = await work(client);
+      broken = false;
+      return result;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  function over(client: pg.ClientBase): Transaction {
     return {
       async rows(row, sql, parameters = []) {
         const statement = typeof sql === 'string' ? { text: sql } : sql;
@@ -200,17 +235,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     scope: Scope,
     work: (tx: Transaction) => Promise<T>,
   ): Promise<T> {
-    let client: pg.PoolClient;
-    try {
-      client = await pool.connect();
-    } catch (error) {
-      if (isConnectionFailure(error)) {
-        throw refuse('unavailable', 'The database cannot be reached; nothing was done.', {
-          retry_after_s: RETRY_AFTER_S,
-        });
-      }
-      throw error;
-    }
+    const client = await connect();
     let broken: Error | undefined;
     try {
       await client.query(begin);
@@ -245,7 +270,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 
   return {
-    ...over(pool),
+    rows: (row, sql, parameters) => alone((client) => over(client).rows(row, sql, parameters)),
+    run: (sql, parameters) => alone((client) => over(client).run(sql, parameters)),
     read: (scope, work) =>
       retrying(1, () =>
         transaction('begin isolation level repeatable read read only', 'commit', scope, work),

@@ -3,7 +3,7 @@
  * validation → the route → answer; whatever is refused on the way leaves as problem details (RFC 9457).
  */
 
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import fastifyAccepts from '@fastify/accepts';
 import fastifyCookie from '@fastify/cookie';
@@ -58,6 +58,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const CONNECTIONS_CHECKED_EVERY_MS = 5_000;
 /** Request line and headers together. */
 const MAX_HEADER_BYTES = 16_384;
+/** An idempotency key, URL-encoded where it must be, and no more. */
+const MAX_PATH_PART_CHARACTERS = 300;
 /** Cookie that a browser's log-in leaves: the key, for this host only, out of reach of scripts. */
 export const KEY_COOKIE = 'financialapi_key';
 
@@ -145,6 +147,16 @@ export function sendProblem(
     .send({ ...problemBody(problem, publicUrl), request_id: request.id });
 }
 
+/** What Fastify refuses before it has found a route. */
+function ofAddress(code: string): Problem {
+  return refuse(
+    'malformed_request',
+    code === 'FST_ERR_MAX_PARAM_LENGTH'
+      ? `A part of the path has more than ${MAX_PATH_PART_CHARACTERS} characters.`
+      : 'The path of the address is not percent-encoded UTF-8.',
+  );
+}
+
 /** What a client is told whose request could not be read far enough to have a route. */
 function unreadable(code: string): Problem {
   switch (code) {
@@ -160,6 +172,12 @@ function unreadable(code: string): Problem {
   }
 }
 
+/** The answer that is still owed to a request which came whole over this socket. Node keeps it there for itself. */
+function owedAnswer(socket: Socket): ServerResponse | undefined {
+  const owed: unknown = '_httpMessage' in socket ? socket._httpMessage : undefined;
+  return owed instanceof ServerResponse && owed.req.complete ? owed : undefined;
+}
+
 /** Answers a request that the HTTP parser gave up on, and ends its connection. */
 function answerUnreadable(
   error: Error & { code?: string },
@@ -168,6 +186,12 @@ function answerUnreadable(
 ): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
+    return;
+  }
+  const owed = owedAnswer(socket);
+  if (owed !== undefined) {
+    // A refusal sent now would be taken for the answer to the request before, which may have moved money.
+    owed.once('close', () => socket.destroy());
     return;
   }
   const problem = unreadable(error.code ?? '');
@@ -185,6 +209,14 @@ function answerUnreadable(
 const bearer = /^Bearer +(\S+) *$/i;
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+/** Whether a browser says that a page of this site sent the request. Over plain HTTP some say it by `Origin` only. */
+export function comesFromOwnPage({ headers }: FastifyRequest): boolean {
+  const { origin, host } = headers;
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined) return site === 'same-origin';
+  return origin !== undefined && URL.parse(origin)?.host === host;
+}
+
 /**
  * The caller, by `Authorization` or by the cookie of a browser's log-in. With the cookie, what changes something must
  * come from a page of this site (Fetch Metadata), since a browser sends cookies with requests that others made.
@@ -199,7 +231,7 @@ function identify(request: FastifyRequest, access: Access): Promise<Caller> | Ca
   const cookie = request.cookies[KEY_COOKIE];
   if (cookie === undefined) throw refuse('unauthenticated', 'No API key came with the request.');
   const changes = !safeMethods.has(request.method) || request.routeOptions.config.changes_state === true;
-  if (changes && request.headers['sec-fetch-site'] !== 'same-origin') {
+  if (changes && !comesFromOwnPage(request)) {
     throw refuse('forbidden', 'With a browser log-in this may only be asked by a page of this site.');
   }
   return access.identify(cookie);
@@ -250,13 +282,13 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       if (typeof given === 'string' && saneRequestId.test(given)) return given;
       return newRequestId();
     },
-    routerOptions: { maxParamLength: 300, ignoreTrailingSlash: false },
+    routerOptions: { maxParamLength: MAX_PATH_PART_CHARACTERS, ignoreTrailingSlash: false },
     // While it drains, what still comes over an open connection is answered, with `Connection: close`.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
       // A URL that cannot be decoded has no route yet, hence none of the hooks below.
       reply.header('request-id', request.id);
-      void sendProblem(request, reply, refuse('malformed_request', error.message), options.publicUrl());
+      void sendProblem(request, reply, ofAddress(error.code), options.publicUrl());
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 

@@ -63,6 +63,8 @@ export function keyReused(
     first.operation !== null && first.operation !== now.operation
       ? [`operation: ${first.operation}`]
       : differences(JSON.parse(first.request), JSON.parse(now.request)).slice(0, 20);
+  // Alike as far as they are known: one of the two is a batch, or they are batches of another size.
+  if (differs.length === 0) differs.push('operation or number of transfers');
   return refuse('idempotency_key_reused', `The Idempotency-Key ${key} was first used for another request.`, {
     differs,
   });

@@ -18,13 +18,13 @@ const patternsInWords = new Map([
 ]);
 
 /**
- * Values that a body may have for all of its errors to be looked for. Beyond, the first is enough: a body of 4 MiB can
- * be wrong in two million places.
+ * Values that a body may have for all of its errors to be looked for. Beyond, the first is enough: 4 MiB can be wrong in
+ * two million places, and the list of them took a GB.
  */
 const MAX_VALUES_LISTED = 20_000;
 const MAX_FIELD_ERRORS = 20;
 
-function ajv(options: { coerceTypes: boolean; allErrors: boolean }): Ajv {
+function ajv(options: { coerceTypes: boolean; allErrors: boolean; strictNumbers?: boolean }): Ajv {
   const compiler = new Ajv({
     ...options,
     strict: true,
@@ -58,8 +58,9 @@ function hasAtMost(limit: number, value: unknown): boolean {
 export function validatorCompiler(): FastifySchemaCompiler<FastifySchema> {
   const compilers = (allErrors: boolean) => ({
     body: ajv({ coerceTypes: false, allErrors }),
-    // Everything in a URL or header is text: numbers and booleans there are read from it.
-    text: ajv({ coerceTypes: true, allErrors }),
+    // Everything in a URL or header is text: numbers and booleans there are read from it. Ajv holds no limit against
+    // an Infinity that it read itself, unless told that all numbers are equal.
+    text: ajv({ coerceTypes: true, allErrors, strictNumbers: false }),
   });
   const quick = compilers(false);
   const thorough = compilers(true);

@@ -156,27 +156,31 @@ export interface BatchItem {
 export function postBatch(books: Books, items: readonly BatchItem[]): (number | Refusal)[] {
   const outcomes: (number | Refusal)[] = [];
   for (let start = 0; start < items.length; ) {
-    let end = start + 1;
-    while (
-      end < items.length &&
-      items[start]?.link !== undefined &&
-      items[end]?.link === items[start]?.link
-    ) {
-      end += 1;
-    }
+    const link = items[start]?.link;
+    const following = items.slice(start + 1).findIndex((item) => link === undefined || item.link !== link);
+    const end = following < 0 ? items.length : start + 1 + following;
+    const group = items.slice(start, end);
     const before = structuredClone(books);
-    let refused_index = -1;
-    const found = items.slice(start, end).map(({ legs, refused }, index): number | Refusal | undefined => {
-      if (refused === undefined && refused_index >= 0) return undefined;
+    const posted: number[] = [];
+    let first: Refusal | undefined;
+    for (const { refused, legs } of group) {
       const outcome = refused === undefined ? postTransfer(books, legs) : { refused };
-      if (typeof outcome !== 'number' && refused_index < 0) refused_index = index;
-      return outcome;
-    });
-    if (refused_index >= 0) restore(books, before);
-    for (const outcome of found) {
-      const posted = typeof outcome === 'number' && refused_index < 0;
-      const own = posted || typeof outcome === 'object' ? outcome : undefined;
-      outcomes.push(own ?? { refused: 'linked_transfer_refused', refused_index });
+      if (typeof outcome !== 'number') {
+        first = outcome;
+        break;
+      }
+      posted.push(outcome);
+    }
+    if (first === undefined) {
+      outcomes.push(...posted);
+    } else {
+      restore(books, before);
+      for (const [index, { refused }] of group.entries()) {
+        if (index === posted.length) outcomes.push(first);
+        // What is wrong in itself is told as that, whether or not another was refused before it.
+        else if (refused !== undefined) outcomes.push({ refused });
+        else outcomes.push({ refused: 'linked_transfer_refused', refused_index: posted.length });
+      }
     }
     start = end;
   }

@@ -55,7 +55,7 @@ interface Intent {
 type Outcome =
   | { kept: boolean; refusal: Refusal }
   | { kept: true; transfer: number }
-  | { kept: boolean; batch: (number | Refusal)[] }
+  | { kept: true; batch: (number | Refusal)[] }
   | { kept: true; hold: number; transfer?: number };
 
 interface Attempt {

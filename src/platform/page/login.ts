@@ -1,7 +1,7 @@
 /** Log-in of a browser: the key becomes a cookie that no script can read and no other site's request carries. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Access, Caller } from '../access.ts';
-import { type Api, KEY_COOKIE } from '../http.ts';
+import { type Api, comesFromOwnPage, KEY_COOKIE } from '../http.ts';
 import { Problem, refuse } from '../problem.ts';
 import { type Html, html } from './html.ts';
 import { sendPage } from './layout.ts';
@@ -55,11 +55,7 @@ function nextOf(given: unknown): string {
  * not, and all of them over plain HTTP from another machine, still send Origin with a POST.
  */
 function assertOwnPage(request: FastifyRequest): void {
-  const site = request.headers['sec-fetch-site'];
-  const { origin, host } = request.headers;
-  const isOwn =
-    site === undefined ? origin !== undefined && URL.parse(origin)?.host === host : site === 'same-origin';
-  if (!isOwn) throw refuse('forbidden', 'This may only be asked by a page of this site.');
+  if (!comesFromOwnPage(request)) throw refuse('forbidden', 'This may only be asked by a page of this site.');
 }
 
 function field(request: FastifyRequest, name: string): string | undefined {

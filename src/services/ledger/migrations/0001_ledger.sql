@@ -23,12 +23,24 @@ create type ledger.side as enum ('debit', 'credit');
 create type ledger.account_type as enum ('asset', 'liability', 'equity', 'income', 'expense');
 create type ledger.account_status as enum ('open', 'frozen', 'closed');
 
+-- What one column must be is said by its domain. A check constraint of the table would be parsed anew by every statement
+-- and evaluated for every row that a posting updates, whichever column it is about (docs/performance.md).
+create domain ledger.label as text check (length(value) between 1 and 255);
+create domain ledger.currency as text check (value ~ '^[A-Z]{3}$');
+create domain ledger.chart_code as text check (value ~ '^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$');
+create domain ledger.labels as jsonb check (jsonb_typeof(value) = 'object');
+create domain ledger.not_negative as bigint check (value >= 0);
+create domain ledger.positive as bigint check (value > 0);
+create domain ledger.number_from_1 as integer check (value >= 1);
+create domain ledger.transfer_kind as text check (value in ('transfer', 'reversal', 'capture'));
+create domain ledger.step_kind as text check (value in ('place', 'increment', 'extend', 'capture', 'release', 'expire'));
+
 -- One row for each tenant and environment: what is counted without gaps. Whoever posts holds this row until its commit,
 -- so that positions become visible in their order.
 create table ledger.heads (
   tenant_id uuid not null,
   environment platform.environment not null,
-  position bigint not null default 0 check (position >= 0),
+  position ledger.not_negative not null default 0,
   recorded_at timestamptz not null default '-infinity',
   outbox_sequence bigint not null default 0,
   account_number bigint not null default 0,
@@ -41,10 +53,10 @@ comment on column ledger.heads.account_number is 'Last number given to an accoun
 create table ledger.chart_of_accounts (
   tenant_id uuid not null,
   environment platform.environment not null,
-  code text not null check (code ~ '^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$'),
-  name text not null check (length(name) between 1 and 255),
+  code ledger.chart_code not null,
+  name ledger.label not null,
   type ledger.account_type not null,
-  parent_code text,
+  parent_code ledger.chart_code,
   created_at timestamptz not null default now(),
   primary key (tenant_id, environment, code),
   foreign key (tenant_id, environment, parent_code) references ledger.chart_of_accounts,
@@ -59,11 +71,11 @@ create table ledger.accounts (
   environment platform.environment not null,
   id uuid not null,
   number bigint not null,
-  debits_posted bigint not null default 0 check (debits_posted >= 0),
-  credits_posted bigint not null default 0 check (credits_posted >= 0),
-  debits_pending bigint not null default 0 check (debits_pending >= 0),
-  credits_pending bigint not null default 0 check (credits_pending >= 0),
-  credit_limit bigint check (credit_limit >= 0),
+  debits_posted ledger.not_negative not null default 0,
+  credits_posted ledger.not_negative not null default 0,
+  debits_pending ledger.not_negative not null default 0,
+  credits_pending ledger.not_negative not null default 0,
+  credit_limit ledger.not_negative,
   version bigint not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -73,10 +85,10 @@ create table ledger.accounts (
   status ledger.account_status not null default 'open',
   may_send boolean not null default true,
   may_receive boolean not null default true,
-  currency text not null check (currency ~ '^[A-Z]{3}$'),
-  chart_code text not null,
-  name text not null check (length(name) between 1 and 255),
-  metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+  currency ledger.currency not null,
+  chart_code ledger.chart_code not null,
+  name ledger.label not null,
+  metadata ledger.labels not null default '{}',
   primary key (tenant_id, environment, id),
   unique (number, tenant_id, environment),
   foreign key (tenant_id, environment, chart_code, type)
@@ -102,11 +114,11 @@ create index accounts_by_chart on ledger.accounts (chart_code, tenant_id, enviro
 create table ledger.transfers (
   tenant_id uuid not null,
   environment platform.environment not null,
-  position bigint not null check (position > 0),
+  position ledger.positive not null,
   id uuid not null,
   created_at timestamptz not null,
   effective_date date not null,
-  kind text not null check (kind in ('transfer', 'reversal', 'capture')),
+  kind ledger.transfer_kind not null,
   description text,
   metadata jsonb,
   reverses_id uuid,
@@ -115,8 +127,7 @@ create table ledger.transfers (
   exchange jsonb,
   primary key (tenant_id, environment, position),
   unique (id, tenant_id, environment),
-  check ((kind = 'reversal') = (reverses_id is not null)),
-  check ((kind = 'capture') = (hold_id is not null))
+  check ((kind = 'reversal') = (reverses_id is not null) and (kind = 'capture') = (hold_id is not null))
 );
 comment on column ledger.transfers.link_id is 'Shared by transfers that were posted all or none';
 create index transfers_reversing on ledger.transfers (reverses_id, tenant_id, environment)
@@ -127,11 +138,11 @@ create index transfers_capturing on ledger.transfers (hold_id, tenant_id, enviro
 create table ledger.entries (
   tenant_id uuid not null,
   environment platform.environment not null,
-  leg smallint not null check (leg >= 1),
+  leg smallint not null,
   reverses_leg smallint,
   position bigint not null,
   account_id uuid not null,
-  amount bigint not null check (amount > 0),
+  amount ledger.positive not null,
   balance bigint not null,
   effective_date date not null,
   side ledger.side not null,
@@ -148,9 +159,9 @@ create table ledger.holds (
   id uuid not null,
   debit_account_id uuid not null,
   credit_account_id uuid not null,
-  amount bigint not null check (amount > 0),
-  captured bigint not null default 0 check (captured >= 0),
-  released bigint not null default 0 check (released >= 0),
+  amount ledger.positive not null,
+  captured ledger.not_negative not null default 0,
+  released ledger.not_negative not null default 0,
   steps integer not null default 1,
   created_at timestamptz not null,
   updated_at timestamptz not null,
@@ -171,11 +182,11 @@ create index holds_of_credit_account on ledger.holds (credit_account_id, tenant_
 create table ledger.hold_steps (
   tenant_id uuid not null,
   environment platform.environment not null,
-  position bigint not null check (position > 0),
+  position ledger.positive not null,
   id uuid not null,
   hold_id uuid not null,
-  step integer not null check (step >= 1),
-  kind text not null check (kind in ('place', 'increment', 'extend', 'capture', 'release', 'expire')),
+  step ledger.number_from_1 not null,
+  kind ledger.step_kind not null,
   pending_change bigint not null,
   created_at timestamptz not null,
   amount_after bigint not null,
@@ -190,8 +201,8 @@ comment on column ledger.hold_steps.pending_change is 'What the step adds to the
 create table ledger.attempts (
   tenant_id uuid not null,
   environment platform.environment not null,
-  key text collate "C" not null check (length(key) between 1 and 255),
-  item integer not null check (item >= 0),
+  key ledger.label collate "C" not null,
+  item integer not null,
   created_at timestamptz not null,
   operation text not null,
   request text not null,
@@ -285,26 +296,28 @@ create function ledger.check_entries() returns trigger language plpgsql as $$
 declare
   v_bad record;
 begin
-  select position, currency, sum(case side when 'debit' then amount::numeric else -amount end) as difference
-    into v_bad
-    from inserted group by tenant_id, environment, position, currency
-    having sum(case side when 'debit' then amount::numeric else -amount end) <> 0 limit 1;
-  if found then
+  -- One statement for both: to start a second one would cost a small batch more than to run it.
+  select * into v_bad from (
+    select position, null::uuid as account_id, currency,
+           sum(case side when 'debit' then amount else -amount end) as difference
+      from inserted group by tenant_id, environment, position, currency
+      having sum(case side when 'debit' then amount else -amount end) <> 0
+    union all
+    select e.position, e.account_id, e.currency, null
+      from (select distinct on (account_id, tenant_id, environment) account_id, tenant_id, environment, position, balance, currency
+            from inserted order by account_id, tenant_id, environment, position desc, leg desc) e
+      left join lateral (
+        select * from ledger.accounts a
+          where a.tenant_id = e.tenant_id and a.environment = e.environment and a.id = e.account_id offset 0
+      ) a on true
+      where a.id is null or a.currency <> e.currency
+        or e.balance <> case a.normal_side when 'credit' then a.credits_posted - a.debits_posted
+                                           else a.debits_posted - a.credits_posted end
+  ) bad limit 1;
+  if found and v_bad.account_id is null then
     raise exception 'the entries at position % are not balanced: debits less credits are % minor units of %',
       v_bad.position, v_bad.difference, v_bad.currency using errcode = 'check_violation';
-  end if;
-  select e.account_id, e.position into v_bad
-    from (select distinct on (account_id, tenant_id, environment) account_id, tenant_id, environment, position, balance, currency
-          from inserted order by account_id, tenant_id, environment, position desc, leg desc) e
-    left join lateral (
-      select * from ledger.accounts a
-        where a.tenant_id = e.tenant_id and a.environment = e.environment and a.id = e.account_id offset 0
-    ) a on true
-    where a.id is null or a.currency <> e.currency
-      or e.balance <> case a.normal_side when 'credit' then a.credits_posted - a.debits_posted
-                                         else a.debits_posted - a.credits_posted end
-    limit 1;
-  if found then
+  elsif found then
     raise exception 'account % does not stand at the balance of its entry at position %', v_bad.account_id, v_bad.position
       using errcode = 'check_violation';
   end if;
