@@ -126,9 +126,7 @@ async function handOver(entry, args) {
  */
 async function runNode(node, args) {
   const path = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`;
-  // A posting makes much garbage that dies young: with the default of 16 MB a fifth of the processor went into
-  // collecting it, with 64 MB a twentieth.
-  const child = spawn(node, ['--max-semi-space-size=64', ...args], {
+  const child = spawn(node, args, {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, PATH: path },

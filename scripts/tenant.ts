@@ -1,21 +1,24 @@
 /**
- * `npm run tenant`: creates tenants and their API keys, on the database of DATABASE_URL or of the server that runs on
+ * `npm run tenant`: creates tenants and their API keys, and revokes keys, on the database of DATABASE_URL or of the server that runs on
  * DATA_DIR. A key is shown once; the database keeps only its hash.
  *
  *   npm run tenant -- create --name "Banco Exemplo" --currency BRL [--environment sandbox|live]
  *   npm run tenant -- key --tenant ten_… [--environment sandbox|live] [--label text]
+ *   npm run tenant -- revoke --key fa_…
  */
 import { parseArgs } from 'node:util';
-import { createKey, createTenant } from '../src/platform/access.ts';
+import { createKey, createTenant, revokeKey } from '../src/platform/access.ts';
 import { readConfig, StartupError } from '../src/platform/config.ts';
 import { findExponent } from '../src/platform/currencies.ts';
 import { type Environment, openDatabase } from '../src/platform/db.ts';
 import { formatId, parseId } from '../src/platform/ids.ts';
 import { operatorDatabaseUrl } from '../src/platform/operator.ts';
+import { Problem } from '../src/platform/problem.ts';
 
 const usage =
   'usage: npm run tenant -- create --name TEXT --currency CODE [--environment sandbox|live]\n' +
-  '       npm run tenant -- key --tenant ten_… [--environment sandbox|live] [--label TEXT]';
+  '       npm run tenant -- key --tenant ten_… [--environment sandbox|live] [--label TEXT]\n' +
+  '       npm run tenant -- revoke --key fa_…';
 
 function environmentOf(text: string): Environment {
   if (text === 'sandbox' || text === 'live') return text;
@@ -29,6 +32,7 @@ async function main(): Promise<void> {
       name: { type: 'string' },
       currency: { type: 'string' },
       tenant: { type: 'string' },
+      key: { type: 'string' },
       environment: { type: 'string', default: 'sandbox' },
       label: { type: 'string', default: 'first key' },
     },
@@ -45,6 +49,11 @@ async function main(): Promise<void> {
     onError: (error) => console.error(error.message),
   });
   try {
+    if (command === 'revoke' && values.key !== undefined) {
+      await revokeKey(db, values.key);
+      console.log('revoked; processes that know it stop accepting it within seconds');
+      return;
+    }
     let tenant_id: string | undefined;
     if (command === 'create' && values.name !== undefined && values.currency !== undefined) {
       if (findExponent(values.currency) === undefined) {
@@ -68,7 +77,7 @@ async function main(): Promise<void> {
 main().catch((error: unknown) => {
   const foreignKey = error instanceof Error && 'code' in error && error.code === '23503';
   if (foreignKey) console.error('there is no such tenant');
-  else if (error instanceof StartupError) console.error(error.message);
+  else if (error instanceof StartupError || error instanceof Problem) console.error(error.message);
   else if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
     console.error(`${error.message}\n${usage}`);
   else console.error(error);

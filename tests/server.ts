@@ -33,32 +33,40 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', PORT: '0', LOG_LEVEL: 'error', ...settings },
   });
+  // A test that fails or is interrupted leaves no server behind.
+  const endChild = () => child.kill('SIGKILL');
+  process.once('exit', endChild);
   const lines: string[] = [];
-  const exit = exitOf(child);
+  const exit = exitOf(child).finally(() => process.off('exit', endChild));
   for (const stream of [child.stdout, child.stderr]) {
     createInterface(stream).on('line', (line) => lines.push(line));
   }
   const found = (pattern: RegExp) =>
     lines.map((line) => pattern.exec(line)?.[1]).find((match) => match !== undefined);
-  const ended = exit.then(({ code, signal }) => {
-    throw new Error(`the server ended with ${signal ?? code} before it was ready:\n${lines.join('\n')}`);
+  const state: { ended: Exit | undefined } = { ended: undefined };
+  void exit.then((how) => {
+    state.ended = how;
   });
-  // Awaited below; once the server is ready its end is no failure of the start.
-  ended.catch(() => {});
-  // The curl line is the last that it prints.
-  const ready = (async () => {
-    for (let waited_ms = 0; waited_ms < START_TIMEOUT_MS; waited_ms += 20) {
-      const url = found(/is ready at (http\S+)/);
-      if (url !== undefined && lines.at(-1) === '') return url;
-      await sleep(20);
+  const isReady = () => {
+    // The key, where there is one, comes before the next empty line.
+    const line = lines.findIndex((text) => / is ready at http/.test(text));
+    return line >= 0 && lines.slice(line).includes('');
+  };
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (!isReady()) {
+    if (state.ended !== undefined || performance.now() > deadline) {
+      child.kill('SIGKILL');
+      const how =
+        state.ended === undefined
+          ? 'is not ready yet'
+          : `ended with ${state.ended.signal ?? state.ended.code}`;
+      throw new Error(`the server ${how}:\n${lines.join('\n')}`);
     }
-    child.kill('SIGKILL');
-    throw new Error(`the server is not ready after ${START_TIMEOUT_MS} ms:\n${lines.join('\n')}`);
-  })();
-  const url = await Promise.race([ready, ended]);
+    await sleep(20);
+  }
   if (child.pid === undefined) throw new Error('the server has no process id');
   return {
-    url,
+    url: found(/ is ready at (http\S+)/) ?? '',
     pid: child.pid,
     key: found(/demo key\s+(\S+)/),
     lines,

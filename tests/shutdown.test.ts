@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -59,7 +59,8 @@ test('SIGTERM under load: what was taken is answered and kept, what was not was 
   await Promise.all(workers);
 
   assert.deepEqual(exit, { code: 0, signal: null }, first.lines.join('\n'));
-  assert.ok(performance.now() - began < 9_000, 'nothing waits for DRAIN_TIMEOUT_MS');
+  const took_ms = Math.round(performance.now() - began);
+  assert.ok(took_ms < 9_000, `it took ${took_ms} ms: something waits for DRAIN_TIMEOUT_MS`);
   assert.equal(findPostmaster(data_dir), undefined, 'PostgreSQL has stopped');
   const posted = [...answers].filter(([, answer]) => answer?.status === 201);
   assert.ok(posted.length > CLIENTS, `${posted.length} transfers`);
@@ -72,10 +73,9 @@ test('SIGTERM under load: what was taken is answered and kept, what was not was 
 
   const again = await start(t, data_dir);
   url = again.url;
-  assert.ok(
-    !again.lines.some((line) => /recover|was not properly shut down/.test(line)),
-    'PostgreSQL was stopped cleanly',
-  );
+  const log = readFileSync(join(data_dir, 'postgres.log'), 'utf8');
+  assert.match(log, /database system was shut down at/);
+  assert.doesNotMatch(log, /was not properly shut down/);
   let resent = 0;
   for (const [name, answer] of answers) {
     if (answer?.status === 201) {
@@ -89,7 +89,9 @@ test('SIGTERM under load: what was taken is answered and kept, what was not was 
       resent += 1;
     }
   }
-  t.diagnostic(`${posted.length} posted, ${resent} refused or not taken while it stopped`);
+  t.diagnostic(
+    `${posted.length} posted, ${resent} refused or not taken while it stopped, which took ${took_ms} ms`,
+  );
   again.kill('SIGTERM');
   assert.equal((await again.exit).code, 0);
 });

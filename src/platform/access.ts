@@ -90,6 +90,20 @@ export async function createKey(db: Database, scope: Scope, label: string): Prom
   return key;
 }
 
+/**
+ * Revokes a key. Processes that know it believe it for `BELIEVED_FOR_MS` more at the longest. Throws `unauthenticated`
+ * for one that is unknown or revoked already.
+ */
+export async function revokeKey(db: Database, key: string): Promise<void> {
+  const caller = await openAccess(db).identify(key);
+  await db.write(caller, (tx) =>
+    tx.run(
+      'update platform.api_keys set revoked_at = now() where tenant_id = $1 and environment = $2 and id = $3',
+      [caller.tenant_id, caller.environment, caller.key_id],
+    ),
+  );
+}
+
 /** Every tenant and environment there is, for work that no caller asked for. */
 export async function listScopes(db: Database): Promise<Scope[]> {
   return db.rows(Type.Pick(KeyRow, ['tenant_id', 'environment']), 'select * from platform.list_scopes()');

@@ -119,7 +119,8 @@ export async function boot(
         pool_size: config.pool_size,
         statement_timeout_ms: config.statement_timeout_ms,
         lock_timeout_ms: config.lock_timeout_ms,
-        onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
+        onError: (error) =>
+          log.warn({ err: error, role }, 'a connection to the database was lost or cannot be made'),
       });
       pools.set(role, db);
       undo.push(() => db.close());
@@ -207,10 +208,13 @@ export async function boot(
       stop: async () => {
         ready = false;
         const timeout = setTimeout(() => app.server.closeAllConnections(), config.drain_timeout_ms);
+        // Connections that are idle when the server closes are closed, those that become idle later are not.
+        const sweep = setInterval(() => app.server.closeIdleConnections(), 50);
         try {
           await stop();
         } finally {
           clearTimeout(timeout);
+          clearInterval(sweep);
         }
       },
     };

@@ -62,6 +62,7 @@ export interface DatabaseOptions {
   pool_size: number;
   statement_timeout_ms: number;
   lock_timeout_ms: number;
+  /** Told of connections that are lost or cannot be made. */
   onError: (error: Error) => void;
 }
 
@@ -135,6 +136,7 @@ function isCancelled(error: unknown): boolean {
 }
 
 const RETRY_AFTER_S = 1;
+const REPORT_EVERY_MS = 1_000;
 
 /** The refusal for a failure of the database that may pass; undefined for any other error. */
 export function unavailableFor(error: unknown): Problem | undefined {
@@ -182,13 +184,19 @@ export function openDatabase(options: DatabaseOptions): Database {
   // process, as any error event without a listener does; the next statement fails, and tells (tests/faults.test.ts).
   pool.on('connect', (client) => client.on('error', () => {}));
 
+  let reportedAt = Number.NEGATIVE_INFINITY;
+
   async function connect(): Promise<pg.PoolClient> {
     try {
       return await pool.connect();
     } catch (error) {
       if (error instanceof Error) {
         failedToConnect.add(error);
-        options.onError(error);
+        // While the database is down every request comes here.
+        if (performance.now() - reportedAt > REPORT_EVERY_MS) {
+          reportedAt = performance.now();
+          options.onError(error);
+        }
       }
       throw error;
     }

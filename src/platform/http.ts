@@ -369,7 +369,12 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       return sendProblem(request, reply, problem, options.publicUrl());
     }
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const known = fromFastify(code, error instanceof Error ? error.message : '') ?? unavailableFor(error);
+    const known =
+      fromFastify(code, error instanceof Error ? error.message : '') ??
+      // A client that leaves in the middle of its body fails like a lost connection to the database.
+      (request.raw.destroyed && request.raw.complete === false
+        ? refuse('malformed_request', 'The connection ended before the whole body had come.')
+        : unavailableFor(error));
     if (known !== undefined) return sendProblem(request, reply, known, options.publicUrl());
     request.log.error(
       { err: error, request_id: request.id, method: request.method, route: request.routeOptions.url },

@@ -50,6 +50,8 @@ function filesOf(folder: string): { file: string; sql: string; checksum: string 
  */
 export async function migrate(url: string, sources: readonly MigrationSource[]): Promise<number> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  // A connection that is lost fails the statement under way; the event beside it would end the process.
+  client.on('error', () => {});
   await client.connect();
   try {
     await assertServerVersion(client);

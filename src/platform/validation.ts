@@ -1,7 +1,8 @@
 /** Requests held against their schemas, and what is wrong with them in words that need no look at the schema. */
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
-import type { FastifySchema, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
+import type { TSchema } from 'typebox';
 import { type FieldError, type Problem, refuse } from './problem.ts';
 
 type SchemaError = FastifySchemaValidationError;
@@ -55,7 +56,7 @@ function hasAtMost(limit: number, value: unknown): boolean {
 }
 
 /** Makes the validator of each part of a route: of the first error, then of all where that is affordable. */
-export function validatorCompiler(): FastifySchemaCompiler<FastifySchema> {
+export function validatorCompiler(): FastifySchemaCompiler<TSchema> {
   const compilers = (allErrors: boolean) => ({
     body: ajv({ coerceTypes: false, allErrors }),
     // Everything in a URL or header is text: numbers and booleans there are read from it. Ajv holds no limit against
@@ -68,7 +69,7 @@ export function validatorCompiler(): FastifySchemaCompiler<FastifySchema> {
     const kind = httpPart === 'body' ? 'body' : 'text';
     const isValid = quick[kind].compile(schema);
     let listErrors: ValidateFunction | undefined;
-    const validate: ReturnType<FastifySchemaCompiler<FastifySchema>> = (data: unknown) => {
+    const validate: ReturnType<FastifySchemaCompiler<TSchema>> = (data: unknown) => {
       if (isValid(data)) return true;
       validate.errors = isValid.errors ?? null;
       if (hasAtMost(MAX_VALUES_LISTED, data)) {

@@ -8,7 +8,7 @@ import type { TestPlatform } from '../../src/testing.ts';
 import { audit } from '../audit.ts';
 import type { Books } from './ledger.ts';
 import { type Operation, operations } from './operations.ts';
-import { compareRecords, type Model, openBooks, step, type World } from './steps.ts';
+import { compareRecords, type Model, openBooks, returnTime, step, type World } from './steps.ts';
 
 export interface ModelRunOptions {
   /** Absent: another one each time. It is part of what is reported. */
@@ -118,6 +118,9 @@ export async function runModel(platform: TestPlatform, options: ModelRunOptions)
       await fc.asyncModelRun(() => ({ model, real: world }), sequence);
       await compareRecords(model, world);
       assert.deepEqual(await audit(sql, world.bank.scope), []);
+      await returnTime(world);
+      const { ok, checks } = await world.bank.get('/api/v2/integrity');
+      assert.ok(ok, JSON.stringify(checks));
       options.onRun?.();
     });
     const found = await fc.check(property, {

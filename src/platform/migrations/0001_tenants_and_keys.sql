@@ -44,7 +44,7 @@ create table platform.api_keys (
   tenant_id uuid not null references platform.tenants,
   environment platform.environment not null,
   id uuid not null,
-  -- SHA-256 of a key with 190 bits of entropy: a slow hash would protect nothing more.
+  -- SHA-256 of a key with 178 bits of entropy: a slow hash would protect nothing more.
   hash bytea not null unique check (length(hash) = 32),
   label text not null check (length(label) between 1 and 255),
   created_at timestamptz not null default now(),

@@ -45,6 +45,43 @@ function rangeParameters(scope: Scope, account: string, range: EntryRange): unkn
   ];
 }
 
+const BackdatedRow = Type.Object({ backdated: Type.Boolean() });
+
+/**
+ * A range and an order that name the same entries by position, where that can be: an account none of whose entries has
+ * an effective date apart from its recorded day has one order for both, which the index of its entries has as well.
+ */
+async function alongPositions(
+  tx: Transaction,
+  scope: Scope,
+  account: string,
+  range: EntryRange,
+  order: EntryOrder,
+): Promise<{ range: EntryRange; order: EntryOrder }> {
+  const { effective_from, effective_before, ...rest } = range;
+  if (effective_from === undefined && effective_before === undefined && order !== 'effective') {
+    return { range, order };
+  }
+  const [row] = await tx.rows(
+    BackdatedRow,
+    `select exists (select from ledger.entries e
+       where e.tenant_id = $1 and e.environment = $2 and e.account_id = $3 and e.backdated) as backdated`,
+    [scope.tenant_id, scope.environment, account],
+  );
+  if (row?.backdated !== false) return { range, order };
+  const startOf = (day: string) => positionBefore(tx, scope, `${day}T00:00:00Z`);
+  const from = effective_from === undefined ? 0 : (await startOf(effective_from)) + 1;
+  const to = effective_before === undefined ? Number.MAX_SAFE_INTEGER : await startOf(effective_before);
+  return {
+    range: {
+      ...rest,
+      from_position: Math.max(from, range.from_position ?? 0),
+      to_position: Math.min(to, range.to_position ?? Number.MAX_SAFE_INTEGER),
+    },
+    order: order === 'effective' ? 'recorded' : order,
+  };
+}
+
 /** Where an entry stands: by position and leg, or by effective date first. */
 export interface Place {
   effective_date: string;
@@ -113,7 +150,8 @@ export async function fetchEntries(
   range: EntryRange,
   { order, after, limit }: { order: EntryOrder; after: Place | undefined; limit: number },
 ): Promise<EntryRow[]> {
-  const { by, after: isAfter } = orders[order];
+  const along = await alongPositions(tx, scope, account, range, order);
+  const { by, after: isAfter } = orders[along.order];
   await tx.run(alongAnIndex);
   return tx.rows(
     EntryRow,
@@ -130,7 +168,7 @@ export async function fetchEntries(
        select t.id, t.created_at, t.description from ledger.transfers t
        where t.tenant_id = $1 and t.environment = $2 and t.position = e.position limit 1) t
      order by ${by}`,
-    [...rangeParameters(scope, account, range), ...placeParameters(after), limit],
+    [...rangeParameters(scope, account, along.range), ...placeParameters(after), limit],
   );
 }
 
@@ -149,7 +187,8 @@ export async function sumEntries(
   range: EntryRange,
   part: { order: EntryOrder; through: Place | undefined } = { order: 'recorded', through: undefined },
 ): Promise<Static<typeof SumRow>> {
-  const { through } = orders[part.order];
+  const along = await alongPositions(tx, scope, account, range, part.order);
+  const { through } = orders[along.order];
   const [row] = await tx.rows(
     SumRow,
     // One account's sums are counters of it, or less: they fit.
@@ -158,7 +197,7 @@ export async function sumEntries(
        coalesce(sum(e.amount) filter (where e.side = 'debit' and ${through}), 0)::bigint as debits_through,
        coalesce(sum(e.amount) filter (where e.side = 'credit' and ${through}), 0)::bigint as credits_through
      from ledger.entries e where ${inRange}`,
-    [...rangeParameters(scope, account, range), ...placeParameters(part.through)],
+    [...rangeParameters(scope, account, along.range), ...placeParameters(part.through)],
   );
   if (row === undefined) throw new Error('a sum without a row');
   return row;
@@ -169,11 +208,9 @@ export function netOf(side: Side, sums: { debits: bigint; credits: bigint }): bi
   return side === 'credit' ? sums.credits - sums.debits : sums.debits - sums.credits;
 }
 
-const HalfRow = Type.Object({ nearer_to_first: Type.Union([Type.Boolean(), Type.Null()]) });
-
 /**
  * Debits and credits of one half of an account's entries up to a position: of those effective before a day, or of
- * those from it on, whichever is to be fewer if all days are alike.
+ * those from it on, whichever is to be fewer if the account moves as the ledger does.
  */
 export async function sumHalf(
   tx: Transaction,
@@ -182,13 +219,8 @@ export async function sumHalf(
   day: string,
   to_position: number,
 ): Promise<{ half: 'before' | 'from'; debits: bigint; credits: bigint }> {
-  const [row] = await tx.rows(
-    HalfRow,
-    `select $4::date - min(e.effective_date) < max(e.effective_date) - $4::date as nearer_to_first
-     from ledger.entries e where e.tenant_id = $1 and e.environment = $2 and e.account_id = $3`,
-    [scope.tenant_id, scope.environment, account, day],
-  );
-  const half = row?.nearer_to_first === true ? 'before' : 'from';
+  const before = await positionBefore(tx, scope, `${day}T00:00:00Z`);
+  const half = before < to_position / 2 ? 'before' : 'from';
   const range = half === 'before' ? { effective_before: day } : { effective_from: day };
   return { half, ...(await sumEntries(tx, scope, account, { ...range, to_position })) };
 }

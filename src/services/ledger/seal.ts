@@ -11,10 +11,10 @@ import type { Database, Scope } from '../../platform/db.ts';
 const BLOCK = 1_000;
 
 /**
- * Under load sealing may fall behind rather than take more than a fifth of a processor from who posts; it catches up
+ * Under load sealing may fall behind rather than take more than a tenth of a processor from who posts; it catches up
  * when the load is over.
  */
-const REST = 4;
+const REST = 9;
 
 const SealedRow = Type.Object({ sealed: Type.BigInt() });
 

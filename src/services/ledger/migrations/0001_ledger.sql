@@ -146,11 +146,16 @@ create table ledger.entries (
   balance bigint not null,
   effective_date date not null,
   side ledger.side not null,
+  backdated boolean,
   currency text not null,
   primary key (tenant_id, environment, position, leg)
 );
 comment on column ledger.entries.balance is 'The account''s posted balance on its normal side, after this entry';
 comment on column ledger.entries.reverses_leg is 'Leg of the reversed transfer that this entry takes back';
+comment on column ledger.entries.backdated is
+  'True where the effective date is another day than the recorded one (UTC), else null';
+-- An account without such entries has one order for both, and its days are ranges of positions.
+create index entries_backdated on ledger.entries (account_id, tenant_id, environment) where backdated;
 create index entries_of_account on ledger.entries (account_id, tenant_id, environment, position, leg);
 
 create table ledger.holds (

@@ -116,6 +116,7 @@ declare
   v_position bigint;
   v_first_position bigint;
   v_now timestamptz;
+  v_today date;
   v_sequence bigint;
   -- by command
   v_done boolean[] := array_fill(false, array[n]);
@@ -187,6 +188,7 @@ begin
       for no key update;
   end if;
   v_first_position := v_position;
+  v_today := (v_now at time zone 'UTC')::date;
   v_out_created := array_fill(v_now, array[n]);
   v_result := p_ids;
 
@@ -206,7 +208,9 @@ begin
       select c.ord::integer as ord, a.key is not null and used.kept = used.sent as same_item, a.operation, a.request,
              a.position, a.result_id, a.refusal, a.created_at,
              (select f.request from attempts f where f.tenant_id = p_tenant_id and f.environment = p_environment
-                and f.key = c.key order by f.item limit 1) as any_request
+                and f.key = c.key order by f.item limit 1) as any_request,
+             (select f.operation from attempts f where f.tenant_id = p_tenant_id and f.environment = p_environment
+                and f.key = c.key order by f.item limit 1) as any_operation
       from unnest(p_keys, p_items) with ordinality c (key, item, ord)
       join (
         select sent.key, sent.sent, (select count(*) from attempts a where a.tenant_id = p_tenant_id
@@ -222,7 +226,7 @@ begin
       if not v_known.same_item or v_known.operation <> p_operations[i] or v_known.request <> p_requests[i] then
         v_code[i] := 'idempotency_key_reused';
         v_first_request[i] := coalesce(v_known.request, v_known.any_request);
-        v_detail[i] := json_build_object('first_operation', v_known.operation);
+        v_detail[i] := json_build_object('first_operation', coalesce(v_known.operation, v_known.any_operation));
       else
         v_code[i] := v_known.refusal ->> 'code';
         v_detail[i] := (v_known.refusal -> 'detail')::json;
@@ -610,7 +614,7 @@ begin
   if v_any_transfer then
     insert into transfers (tenant_id, environment, position, id, created_at, effective_date, kind, description, metadata,
                            reverses_id, hold_id, link_id, exchange)
-      select p_tenant_id, p_environment, c.position, c.id, v_now, coalesce(c.effective_date, (v_now at time zone 'UTC')::date),
+      select p_tenant_id, p_environment, c.position, c.id, v_now, coalesce(c.effective_date, v_today),
              case c.kind when 1 then 'transfer' when 2 then 'reversal' else 'capture' end,
              c.description, c.metadata::jsonb,
              case c.kind when 2 then c.ref end, case c.kind when 6 then c.ref end, c.link_id, c.exchange::jsonb
@@ -619,11 +623,12 @@ begin
       where c.position is not null and not c.done and c.kind in (1, 2, 6);
 
     insert into entries (tenant_id, environment, position, leg, account_id, side, amount, currency, balance,
-                         effective_date, reverses_leg)
+                         effective_date, backdated, reverses_leg)
       select p_tenant_id, p_environment, e.position, e.leg, p_accounts[e.slot],
              case when e.credit then 'credit'::side else 'debit'::side end,
              e.amount, e.currency, e.balance,
-             coalesce(p_effective_dates[e.command], (v_now at time zone 'UTC')::date), e.reverses_leg
+             coalesce(p_effective_dates[e.command], v_today), nullif(p_effective_dates[e.command] <> v_today, false),
+             e.reverses_leg
       from unnest(l_position, p_leg_commands, p_leg_numbers, p_leg_slots, p_leg_credits, p_leg_amounts, p_leg_currencies,
                   l_balance, p_leg_reverses)
         e (position, command, leg, slot, credit, amount, currency, balance, reverses_leg)
