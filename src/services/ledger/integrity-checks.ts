@@ -106,17 +106,21 @@ export const integrityQueries: readonly IntegrityQuery[] = [
               then format('its %s legs are numbered from %s to %s', e.entries, e.first_leg, e.last_leg) end,
             'debits less credits are ' || e.differences,
             case when e.first_date <> t.effective_date or e.last_date <> t.effective_date
-              then format('is effective on %s, its entries on %s to %s', t.effective_date, e.first_date, e.last_date) end
+              then format('is effective on %s, its entries on %s to %s', t.effective_date, e.first_date, e.last_date) end,
+            case when e.backdated <> case when t.effective_date <> t.recorded_on then e.entries else 0 end
+              then format('is effective on %s and recorded on %s, yet %s of its %s entries are marked as backdated',
+                          t.effective_date, t.recorded_on, e.backdated, e.entries) end
           ) end as detail
-        from (select t.position, t.effective_date from ledger.transfers t where ${own('t')}) t
+        from (select t.position, t.effective_date, (t.created_at at time zone 'UTC')::date as recorded_on from ledger.transfers t where ${own('t')}) t
         full join (
           select c.position, sum(c.entries) as entries, min(c.first_leg) as first_leg, max(c.last_leg) as last_leg,
-            min(c.first_date) as first_date, max(c.last_date) as last_date,
+            min(c.first_date) as first_date, max(c.last_date) as last_date, sum(c.backdated) as backdated,
             string_agg(format('%s of %s', c.difference, c.currency), ', ' order by c.currency)
               filter (where c.difference <> 0) as differences
           from (
             select e.position, e.currency, count(*) as entries, min(e.leg) as first_leg, max(e.leg) as last_leg,
               min(e.effective_date) as first_date, max(e.effective_date) as last_date,
+              count(*) filter (where e.backdated) as backdated,
               sum(case e.side when 'debit' then e.amount else -e.amount end) as difference
             from ledger.entries e where ${own('e')} group by e.position, e.currency
           ) c

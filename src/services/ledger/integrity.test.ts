@@ -359,6 +359,10 @@ test('an altered time', async () => {
     [books.payment.position],
   );
   await expectFound({
+    balanced_transfers: [
+      books.payment.id,
+      /^is effective on .* and recorded on .*, yet 0 of its 2 entries are/,
+    ],
     positions: [books.payment.id, /^is recorded at .*Z, earlier than the position before it, at .*Z$/],
     outbox: [books.payment.id, /^the time of its event is .*Z, it was recorded at .*Z$/],
     attempts: [books.payment.id, /^the time of its attempt is .*Z, it was recorded at .*Z$/],
@@ -530,6 +534,13 @@ test('an entry moved to another account', async () => {
   ]);
   const found = await told();
   assert.deepEqual(Object.keys(found), ['account_counters', 'running_balances', 'hash_chain']);
+});
+
+test('a mark of backdating', async () => {
+  await tamper(`update ledger.entries set backdated = true where ${mine} and position = 1 and leg = 1`, []);
+  const { checks } = await checkIntegrity(db, bank.scope, { deep: true });
+  const found = checks.find(({ name }) => name === 'balanced_transfers')?.findings ?? [];
+  assert.match(found[0]?.detail ?? '', /yet 1 of its \d+ entries are marked as backdated/);
 });
 
 test('a swapped currency', async () => {
