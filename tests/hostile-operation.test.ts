@@ -310,7 +310,7 @@ describe('logs', () => {
   before(async () => {
     lines = '';
     const database = await freshDatabase();
-    drop = database.drop;
+    drop = () => database.drop();
     running = await boot(
       readConfig({ DATABASE_URL: database.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'trace' }),
       services,

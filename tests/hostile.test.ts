@@ -109,7 +109,12 @@ describe('bodies', () => {
     await refused('1,001 transfers', BATCH, many, says(/at most 1000 items/, '/transfers'));
     await refused('no transfer', BATCH, { transfers: [] }, says(/at least 1 item/, '/transfers'));
     const leg = { account_id: hostile.cash, side: 'debit', amount: brl('1') };
-    await refused('201 legs', TRANSFERS, { legs: Array(201).fill(leg) }, says(/at most 200 items/, '/legs'));
+    await refused(
+      '201 legs',
+      TRANSFERS,
+      { legs: Array.from({ length: 201 }, () => leg) },
+      says(/at most 200 items/, '/legs'),
+    );
     await refused('one leg', TRANSFERS, { legs: [leg] }, says(/at least 2 items/, '/legs'));
     await hostile.assertUnmoved();
   });
@@ -468,7 +473,7 @@ describe('amounts', () => {
         malformed('/amount/amount'),
       );
     }
-    for (const amount of [1, 0, -1, 1.5, 1e400, true, null, [], {}, ['1']]) {
+    for (const amount of [1, 0, -1, 1.5, true, null, [], {}, ['1']]) {
       await refused(
         JSON.stringify(amount),
         TRANSFERS,
@@ -1178,7 +1183,10 @@ describe('If-Match', () => {
         bank.ask('PATCH', `${ACCOUNTS}/${id}`, { name: `N${index}` }, { 'if-match': '"1"' }),
       ),
     );
-    assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, ...Array(9).fill(412)]);
+    assert.deepEqual(answers.map(({ status }) => String(status)).toSorted(), [
+      '200',
+      ...Array(9).fill('412'),
+    ]);
     const done = answers.find(({ status }) => status === 200);
     assert.equal((await bank.get(`${ACCOUNTS}/${id}`)).name, done?.body.name);
     await hostile.acceptMoves();
@@ -1373,9 +1381,9 @@ describe('request ids', () => {
 
 test('when all is over, the books are right and money moves', async () => {
   const { bank } = hostile;
-  const trial = await bank.get('/api/v2/trial-balance');
-  assert.ok(trial.currencies?.length !== 0);
   await bank.post(TRANSFERS, hostile.payment({ amount: brl('0.01') }));
   await hostile.acceptMoves();
   await hostile.assertUnmoved();
+  const integrity = await bank.get('/api/v2/integrity');
+  assert.ok(integrity.ok, JSON.stringify(integrity));
 });

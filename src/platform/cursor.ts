@@ -2,8 +2,8 @@
 import { type TSchema, Type } from 'typebox';
 import { refuse } from './problem.ts';
 
-export const PAGE_DEFAULT = 25;
-export const PAGE_MAX = 100;
+const PAGE_DEFAULT = 25;
+const PAGE_MAX = 100;
 
 /** Query parameters that every list takes, beside its filters. */
 export const pageQuery = {

@@ -16,7 +16,7 @@ export interface Scope {
 }
 
 /** A statement that is parsed and planned once a connection, under its name. */
-export interface Prepared {
+interface Prepared {
   name: string;
   text: string;
 }
@@ -34,7 +34,7 @@ export interface Transaction {
 }
 
 /** How the pool stands: connections open and idle, and who waits for one. */
-export interface Connections {
+interface Connections {
   open: number;
   idle: number;
   waiting: number;

@@ -129,7 +129,7 @@ export function isProblemAnswer(request: FastifyRequest): boolean {
   return problems.has(request);
 }
 
-export function sendProblem(
+function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
   problem: Problem,
@@ -372,7 +372,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     const known =
       fromFastify(code, error instanceof Error ? error.message : '') ??
       // A client that leaves in the middle of its body fails like a lost connection to the database.
-      (request.raw.destroyed && request.raw.complete === false
+      (request.raw.destroyed && !request.raw.complete
         ? refuse('malformed_request', 'The connection ended before the whole body had come.')
         : unavailableFor(error));
     if (known !== undefined) return sendProblem(request, reply, known, options.publicUrl());

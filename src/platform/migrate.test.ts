@@ -83,6 +83,9 @@ test('processes that start at once apply each file once', async (t) => {
   const applied = await Promise.all(
     Array.from({ length: 5 }, () => migrate(url, [{ name: 'test', folder }])),
   );
-  assert.deepEqual(applied.toSorted(), [0, 0, 0, 0, 2]);
+  assert.deepEqual(
+    applied.toSorted((one, other) => one - other),
+    [0, 0, 0, 0, 2],
+  );
   assert.equal((await client.query('select from a')).rowCount, 1);
 });

@@ -8,7 +8,7 @@ import type { Database, Scope } from './db.ts';
 import type { Metrics } from './metrics.ts';
 import type { ProblemType } from './problem.ts';
 
-export interface ServiceContext {
+interface ServiceContext {
   /** The database under the service's own role. */
   db: Database;
   config: Config;

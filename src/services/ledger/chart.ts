@@ -46,7 +46,7 @@ export async function listChart(tx: Transaction, scope: Scope): Promise<ChartEnt
   return rows.map(entryOf);
 }
 
-export async function getChartEntry(tx: Transaction, scope: Scope, code: string): Promise<ChartEntry> {
+async function getChartEntry(tx: Transaction, scope: Scope, code: string): Promise<ChartEntry> {
   const [row] = await tx.rows(
     Row,
     `select ${columns} from ledger.chart_of_accounts where tenant_id = $1 and environment = $2 and code = $3`,
