@@ -69,7 +69,7 @@ export async function openTestPlatform(settings: Record<string, string> = {}): P
         },
         ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
-      const isJson = String(answer.headers['content-type'] ?? '').includes('json');
+      const isJson = (answer.headers['content-type'] ?? '').includes('json');
       return {
         status: answer.statusCode,
         headers: Object.fromEntries(

@@ -122,18 +122,17 @@ export function openAccess(db: Database): Access {
   const known = new LRUCache<string, Caller>({ max: REMEMBERED_KEYS, ttl: BELIEVED_FOR_MS });
   return {
     identify(key) {
+      // By the key itself: to hash it first for each request took a thirtieth of a posting's time.
+      const found = known.get(key);
+      if (found !== undefined) return found;
       if (!isWellFormedKey(key)) {
         throw refuse('unauthenticated', 'This is not an API key: they begin with fa_test_ or fa_live_.');
       }
-      const digest = hashKey(key);
-      const name = digest.toString('base64');
-      const found = known.get(name);
-      if (found !== undefined) return found;
-      return db.rows(KeyRow, 'select * from platform.find_api_key($1)', [digest]).then(([row]) => {
+      return db.rows(KeyRow, 'select * from platform.find_api_key($1)', [hashKey(key)]).then(([row]) => {
         if (row === undefined) throw refuse('unauthenticated', 'This API key is unknown or was revoked.');
         const { label, ...rest } = row;
         const caller: Caller = { ...rest, key_label: label };
-        known.set(name, caller);
+        known.set(key, caller);
         return caller;
       });
     },

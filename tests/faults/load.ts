@@ -45,7 +45,7 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-export interface Entry {
+interface Entry {
   account_id: string;
   side: 'debit' | 'credit';
   amount: { amount: string; currency: string };

@@ -25,7 +25,7 @@ import {
 } from './load.ts';
 
 /** What is ended: the server's process, PostgreSQL's first process, one that serves a connection, or all at once. */
-export const faults = ['server', 'postmaster', 'backend', 'both'] as const;
+const faults = ['server', 'postmaster', 'backend', 'both'] as const;
 export type Fault = (typeof faults)[number];
 
 export interface FaultOptions {

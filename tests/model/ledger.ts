@@ -41,7 +41,7 @@ export interface Transfer {
   reversed_by: number[];
 }
 
-export interface HoldStep {
+interface HoldStep {
   kind: 'place' | 'increment' | 'extend' | 'capture' | 'release' | 'expire';
   position: number;
   change: bigint;
@@ -50,7 +50,7 @@ export interface HoldStep {
   transfer?: number;
 }
 
-export interface Hold {
+interface Hold {
   debit: number;
   credit: number;
   currency: string;

@@ -74,7 +74,7 @@ export interface Model {
 
 const MAX_AMOUNT = 999_999_999_999_999_999n;
 const exponents: Record<string, number> = { BRL: 2, JPY: 0, KWD: 3 };
-export const currencies = Object.keys(exponents);
+const currencies = Object.keys(exponents);
 /** The ledger's time at second 0. It is moved by hand, so that no test waits. */
 const EPOCH_MS = Date.parse('2100-01-01T00:00:00Z');
 
@@ -84,14 +84,14 @@ function exponentOf(currency: string): number {
   return exponent;
 }
 
-export function money(minor: bigint, currency: string): { amount: string; currency: string } {
+function money(minor: bigint, currency: string): { amount: string; currency: string } {
   const digits = exponentOf(currency);
   const text = (minor < 0n ? -minor : minor).toString().padStart(digits + 1, '0');
   const [whole, fraction] = [text.slice(0, text.length - digits), text.slice(text.length - digits)];
   return { amount: `${minor < 0n ? '-' : ''}${whole}${digits === 0 ? '' : `.${fraction}`}`, currency };
 }
 
-export function timeOf(seconds: number): string {
+function timeOf(seconds: number): string {
   return new Date(EPOCH_MS + seconds * 1_000).toISOString().replace('.000Z', 'Z');
 }
 
@@ -821,7 +821,7 @@ async function edit(model: Model, world: World, asked: Extract<Operation, { does
 }
 
 /** Moves the ledger's time, which never goes back behind that of its last record. */
-export async function setTime(world: World, seconds: number): Promise<void> {
+async function setTime(world: World, seconds: number): Promise<void> {
   const { tenant_id, environment } = world.bank.scope;
   await world.sql.query(
     'update ledger.heads set recorded_at = $3 where tenant_id = $1 and environment = $2',

@@ -234,7 +234,7 @@ function commandOf(
 }
 
 /** The transfer that a command was just posted as. */
-export function postedTransfer(command: Command, outcome: Outcome, terms: TransferTerms): Transfer {
+function postedTransfer(command: Command, outcome: Outcome, terms: TransferTerms): Transfer {
   return {
     id: formatId('trf', command.id),
     position: Number(outcome.position),

@@ -17,7 +17,7 @@ import {
 import { type Problem, refuse } from '../../platform/problem.ts';
 
 /** Numbers as `ledger.post` knows them. */
-export const commandKinds = {
+const commandKinds = {
   transfer: 1,
   reversal: 2,
   place: 3,
@@ -249,6 +249,8 @@ export interface PostingOptions {
   batch_limit: number;
   /** How long a batch is tried again while the database cannot be reached. */
   retry_for_ms: number;
+  /** Told of every call of `ledger.post` that was committed. */
+  onBatch?: (outcomes: readonly Outcome[], duration_s: number) => void;
 }
 
 export interface PostingQueue {
@@ -278,7 +280,7 @@ export interface PostingQueue {
  * With so many commands waiting, a second call is sent while the first one commits: PostgreSQL reads its parameters
  * meanwhile and goes on without a pause. With fewer it would only halve the batches.
  */
-const OVERLAP_FROM = 500;
+const OVERLAP_FROM = 32;
 
 const RETRY_PAUSE_MS = 100;
 
@@ -357,10 +359,12 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
 
   async function postUnits(scope: Scope, units: readonly Unit[]): Promise<void> {
     try {
+      const began = performance.now();
       const outcomes = await call(
         scope,
         units.flatMap((unit) => unit.commands),
       );
+      options.onBatch?.(outcomes, (performance.now() - began) / 1_000);
       let start = 0;
       for (const unit of units) {
         unit.resolve(outcomes.slice(start, start + unit.commands.length));

@@ -1,13 +1,43 @@
 import { fileURLToPath } from 'node:url';
+import type { Metrics } from '../../platform/metrics.ts';
 import { defineService } from '../../platform/service.ts';
 import { refuse } from './errors.ts';
 import { startHoldExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
-import { openPostingQueue } from './posting.ts';
+import { openPostingQueue, type PostingOptions } from './posting.ts';
 import { reportRoutes } from './report-routes.ts';
 import { routes } from './routes.ts';
 import { startSealing } from './seal.ts';
 import { v1Routes } from './v1/routes.ts';
+
+/** What each batch adds to the metrics. One increment for each outcome there was, not for each command. */
+function measureBatches(metrics: Metrics): NonNullable<PostingOptions['onBatch']> {
+  const sizes = metrics.histogram(
+    'ledger_batch_commands',
+    'Commands posted in one commit',
+    [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000],
+  );
+  const durations = metrics.histogram(
+    'ledger_batch_duration_seconds',
+    'Time from the call that posts a batch to its commit',
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  );
+  const commands = metrics.counter(
+    'ledger_commands_total',
+    'Commands by what they came to: posted, replayed, or the code of their refusal',
+    ['outcome'],
+  );
+  return (outcomes, duration_s) => {
+    sizes.observe(outcomes.length);
+    durations.observe(duration_s);
+    const counts = new Map<string, number>();
+    for (const { code, replayed } of outcomes) {
+      const outcome = replayed ? 'replayed' : (code ?? 'posted');
+      counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+    }
+    for (const [outcome, count] of counts) commands.inc({ outcome }, count);
+  };
+}
 
 export const ledger = defineService({
   name: 'ledger',
@@ -18,6 +48,7 @@ export const ledger = defineService({
       queue_limit: config.queue_limit,
       batch_limit: config.batch_limit,
       retry_for_ms: 5_000,
+      onBatch: measureBatches(metrics),
     });
     metrics.gauge('ledger_posting_queue_depth', 'Postings that wait for a commit', posting.depth);
     const books = { db, posting };
