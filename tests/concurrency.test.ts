@@ -283,6 +283,31 @@ test('duplicates that are gathered for one commit: within a server, behind a bat
   await assertSound(bank);
 });
 
+test('batches of all or none that are gathered for one commit stand and fall each for itself', async () => {
+  const bank = await newBank();
+  const rich = await bank.funded('100.00');
+  const poor = await bank.funded('1.00');
+  const [server] = servers;
+  const atomic = (debit_account_id: string) => ({
+    atomic: true,
+    transfers: Array.from({ length: 3 }, () => ({
+      debit_account_id,
+      credit_account_id: bank.cash,
+      amount: brl('1.00'),
+    })),
+  });
+  // Whatever is posted first, the others wait for it side by side.
+  const payers = [rich, poor, rich, rich, poor, rich];
+  const answers = await Promise.all(
+    payers.map((payer, n) => bank.post('/api/v2/transfers/batch', atomic(payer), `atomic-${n}`, server)),
+  );
+  for (const [n, { body }] of answers.entries()) {
+    assert.equal(body.posted, payers[n] === rich ? 3 : 0, `batch ${n}`);
+  }
+  assert.equal(await bank.balance(rich), '88.00');
+  assert.equal(await bank.balance(poor), '1.00');
+});
+
 test('transfers beside edits of their account: each edit holds from its place in the ledger on', async () => {
   const bank = await newBank();
   // An odd number of reais, moved by twos: the account is never empty, and so is never closed.

@@ -33,6 +33,15 @@ export interface Transaction {
   run(sql: string, parameters?: readonly unknown[]): Promise<number>;
 }
 
+/**
+ * Statements outside of transactions over one connection, which is kept between them: the next statement leaves in the
+ * turn of the event loop that it is made in, where the pool would wait for the turn's other work. A connection is taken
+ * for the first statement and, after an error, anew for the next.
+ */
+export interface Session extends Transaction {
+  release(): void;
+}
+
 /** How the pool stands: connections open and idle, and who waits for one. */
 interface Connections {
   open: number;
@@ -51,6 +60,7 @@ export interface Database extends Transaction {
   write<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** As `write`, but always rolled back: what `work` returns is what would have happened. */
   rehearse<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  session(): Session;
   connections(): Connections;
   close(): Promise<void>;
 }
@@ -202,19 +212,6 @@ export function openDatabase(options: DatabaseOptions): Database {
     }
   }
 
-  /** Runs one statement outside of transactions. After an error its connection is not used again. */
-  async function alone<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await connect();
-    let broken = true;
-    try {
-      const result = await work(client);
-      broken = false;
-      return result;
-    } finally {
-      client.release(broken);
-    }
-  }
-
   function over(client: pg.ClientBase): Transaction {
     return {
       async rows(row, sql, parameters = []) {
@@ -235,6 +232,39 @@ export function openDatabase(options: DatabaseOptions): Database {
         return (await client.query(sql, [...parameters])).rowCount ?? 0;
       },
     };
+  }
+
+  function session(): Session {
+    let kept: pg.PoolClient | undefined;
+    async function using<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+      const client = kept ?? (await connect());
+      kept = client;
+      try {
+        return await work(over(client));
+      } catch (error) {
+        kept = undefined;
+        client.release(true);
+        throw error;
+      }
+    }
+    return {
+      rows: (row, sql, parameters) => using((tx) => tx.rows(row, sql, parameters)),
+      run: (sql, parameters) => using((tx) => tx.run(sql, parameters)),
+      release() {
+        kept?.release();
+        kept = undefined;
+      },
+    };
+  }
+
+  /** Runs one statement outside of transactions. */
+  async function alone<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const one = session();
+    try {
+      return await work(one);
+    } finally {
+      one.release();
+    }
   }
 
   async function transaction<T>(
@@ -278,8 +308,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 
   return {
-    rows: (row, sql, parameters) => alone((client) => over(client).rows(row, sql, parameters)),
-    run: (sql, parameters) => alone((client) => over(client).run(sql, parameters)),
+    rows: (row, sql, parameters) => alone((tx) => tx.rows(row, sql, parameters)),
+    run: (sql, parameters) => alone((tx) => tx.run(sql, parameters)),
+    session,
     read: (scope, work) =>
       retrying(1, () =>
         transaction('begin isolation level repeatable read read only', 'commit', scope, work),

@@ -15,8 +15,8 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     bug: 'a transfer may overdraw by one minor unit',
-    text: 'v_balance - v_held < -a_limit[s] then',
-    instead: 'v_balance - v_held < -a_limit[s] - 1 then',
+    text: 'if l_balance[j] < a_floor[s] and',
+    instead: 'if l_balance[j] < a_floor[s] - 1 and',
   },
   {
     bug: 'what was reversed before is forgotten',
@@ -25,8 +25,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     bug: 'a refused transfer leaves a leg in the balances that follow',
-    text: 'for x in l_first..j - 1 loop',
-    instead: 'for x in l_first..j - 2 loop',
+    text: 'for x in l_first..l_applied loop',
+    instead: 'for x in l_first..l_applied - 1 loop',
   },
   {
     bug: 'a refused link leaves a gap in the positions',

@@ -40,11 +40,11 @@ const SHRINK_FOR_MS = 60_000;
 const expireIfDue = `
   select p.code from ledger.holds d
   cross join lateral ledger.post($1, $2::platform.environment, array[$4::uuid], array[8::smallint],
-    array['expire ' || d.id || ' ' || d.expires_at], array[0], array['expire'], array['{}'], array[0],
+    array['expire ' || d.id || ' ' || d.expires_at], array[0], array['expire'], array['{}'], null,
     array[null::uuid], array[null::date], array[null::text], array[null::text], array[null::text], array[d.id],
     array[null::bigint], array[null::timestamptz], array[false],
-    array['{"unit": {"amount": "0.01", "currency": "BRL"}}'], array[null::text], array[d.debit_account_id, d.credit_account_id],
-    array[1, 1], array[1::smallint, 2::smallint], array[1, 2], array[false, true], array[0::bigint, 0::bigint],
+    array['{"unit": {"amount": "0.01", "currency": "BRL"}}'], array[null::text], array[2],
+    array[d.debit_account_id, d.credit_account_id], array[1, 1], array[1::smallint, 2::smallint], array[1, 2], array[false, true], array[0::bigint, 0::bigint],
     array[d.currency, d.currency], array[null::smallint, null::smallint]) p
   where d.tenant_id = $1 and d.environment = $2::platform.environment and d.id = $3::uuid
     and d.captured + d.released < d.amount

@@ -12,6 +12,7 @@ import {
   isConnectionFailure,
   isRetryable,
   type Scope,
+  type Session,
   type Transaction,
 } from '../../platform/db.ts';
 import { type Problem, refuse } from '../../platform/problem.ts';
@@ -51,7 +52,7 @@ export interface Command {
   /** What was asked, e.g. `POST /api/v2/transfers`; with `request` it is what a repetition must equal. */
   operation: string;
   request: string;
-  /** Commands of one submission with the same number above 0, side by side, are posted all or none. */
+  /** Commands of one submission with the same number, side by side, are posted all or none. */
   group?: number;
   link_id?: string;
   effective_date?: string | undefined;
@@ -72,21 +73,33 @@ export interface Command {
   legs: readonly Leg[];
 }
 
+const Uuid = Type.Union([Type.String(), Type.Null()]);
+const Numbers = Type.Union([Type.Array(Type.Union([Type.BigInt(), Type.Null()])), Type.Null()]);
+
+/** The first row of `ledger.post` is of command 0 and tells of all that was posted; the others are what differs. */
 const Row = Type.Object({
-  /** Null if it was done; else a code of the catalogue. */
+  command: Type.Integer(),
+  created_at: Type.String(),
+  positions: Numbers,
+  balances: Numbers,
   code: Type.Union([Type.String(), Type.Null()]),
   detail: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
-  /** Whether this is what an earlier attempt with the same key came to. */
-  replayed: Type.Boolean(),
+  replayed: Type.Union([Type.Boolean(), Type.Null()]),
   position: Type.Union([Type.BigInt(), Type.Null()]),
-  created_at: Type.String(),
-  result_id: Type.Union([Type.String(), Type.Null()]),
+  result_id: Uuid,
   first_request: Type.Union([Type.String(), Type.Null()]),
-  /** In the first row only: of all legs of the batch. */
-  balances: Type.Union([Type.Array(Type.Union([Type.BigInt(), Type.Null()])), Type.Null()]),
 });
 
-export interface Outcome extends Omit<Type.Static<typeof Row>, 'balances'> {
+export interface Outcome {
+  /** Null if it was done; else a code of the catalogue. */
+  code: string | null;
+  detail: Record<string, unknown> | null;
+  /** Whether this is what an earlier attempt with the same key came to. */
+  replayed: boolean;
+  position: bigint | null;
+  created_at: string;
+  result_id: string | null;
+  first_request: string | null;
   /** Balance of the account after each leg, in the legs' order; null where the command posted no entry now. */
   balances: (bigint | null)[];
 }
@@ -120,6 +133,7 @@ const parameterTypes = [
   'boolean[]',
   separated,
   separated,
+  'integer[]',
   'uuid[]',
   'integer[]',
   'smallint[]',
@@ -139,24 +153,26 @@ const post = {
     .join(', ')})`,
 };
 
-/** An array of values that need no quotes: numbers, ids, dates. Absent members are NULL. */
-function plainArray(values: readonly (string | number | bigint | boolean | undefined)[]): string {
-  let text = '{';
-  for (const [index, value] of values.entries()) {
-    if (index > 0) text += ',';
-    text += value === undefined ? 'NULL' : String(value);
+/** An array of values that need no quotes: numbers, ids, dates. Absent members are NULL; so is an array of only those. */
+function plainArray(values: readonly (string | number | bigint | boolean | undefined)[]): string | null {
+  let text = '';
+  let present = false;
+  for (const value of values) {
+    if (value === undefined) {
+      text += ',NULL';
+    } else {
+      present = true;
+      text += `,${value}`;
+    }
   }
-  return `${text}}`;
+  return present ? `{${text.slice(1)}}` : null;
 }
 
 /** An array of any texts, quoted as PostgreSQL reads array literals. */
-function textArray(values: readonly (string | undefined)[]): string {
-  let text = '{';
-  for (const [index, value] of values.entries()) {
-    if (index > 0) text += ',';
-    text += value === undefined ? 'NULL' : `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
-  }
-  return `${text}}`;
+function textArray(values: readonly (string | undefined)[]): string | null {
+  return plainArray(
+    values.map((value) => (value === undefined ? undefined : `"${value.replaceAll(/["\\]/g, '\\$&')}"`)),
+  );
 }
 
 /** A refusal as `ledger.attempts` keeps it; `refusalOf` reads it back. */
@@ -164,12 +180,14 @@ function refusalText({ code, message, extra }: Problem): string {
   return JSON.stringify({ code, detail: { message, extra } });
 }
 
-/** Texts without the separator, none of them empty; absent members are NULL. */
-function separatedTexts(values: readonly (string | undefined)[]): string {
-  return values.map((value) => value ?? '').join(SEPARATOR);
+/** Texts without the separator, none of them empty; absent members are NULL, and so is a list of only those. */
+function separatedTexts(values: readonly (string | undefined)[]): string | null {
+  return values.some((value) => value !== undefined)
+    ? values.map((value) => value ?? '').join(SEPARATOR)
+    : null;
 }
 
-function parametersOf(scope: Scope, commands: readonly Command[]): string[] {
+function parametersOf(scope: Scope, commands: readonly Command[]): (string | null)[] {
   const slots = new Map<string, number>();
   const legCommands: number[] = [];
   const legNumbers: number[] = [];
@@ -203,7 +221,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): string[] {
     plainArray(commands.map(({ item }) => item)),
     separatedTexts(commands.map(({ operation }) => operation)),
     separatedTexts(commands.map(({ request }) => request)),
-    plainArray(commands.map(({ group }) => group ?? 0)),
+    plainArray(commands.map(({ group }) => group)),
     plainArray(commands.map(({ link_id }) => link_id)),
     plainArray(commands.map(({ effective_date }) => effective_date)),
     textArray(commands.map(({ description }) => description)),
@@ -212,9 +230,10 @@ function parametersOf(scope: Scope, commands: readonly Command[]): string[] {
     plainArray(commands.map(({ ref }) => ref)),
     plainArray(commands.map(({ amount }) => amount)),
     plainArray(commands.map(({ expires_at }) => expires_at)),
-    plainArray(commands.map(({ final }) => final ?? false)),
+    plainArray(commands.map(({ final }) => final)),
     separatedTexts(commands.map(({ event }) => event)),
     separatedTexts(commands.map(({ refused }) => refused && refusalText(refused))),
+    plainArray(commands.map(({ legs }) => legs.length)),
     plainArray([...slots.keys()]),
     plainArray(legCommands),
     plainArray(legNumbers),
@@ -280,7 +299,7 @@ export interface PostingQueue {
  * With so many commands waiting, a second call is sent while the first one commits: PostgreSQL reads its parameters
  * meanwhile and goes on without a pause. With fewer it would only halve the batches.
  */
-const OVERLAP_FROM = 32;
+const OVERLAP_FROM = 500;
 
 const RETRY_PAUSE_MS = 100;
 
@@ -327,21 +346,34 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
   }
 
   async function callOnce(tx: Transaction, scope: Scope, commands: readonly Command[]): Promise<Outcome[]> {
-    const rows = await tx.rows(Row, post, parametersOf(scope, commands));
-    const balances = rows[0]?.balances ?? [];
-    let start = 0;
-    return rows.map((row, index) => {
-      const count = commands[index]?.legs.length ?? 0;
-      start += count;
-      return { ...row, balances: balances.slice(start - count, start) };
+    const [summary, ...others] = await tx.rows(Row, post, parametersOf(scope, commands));
+    const { created_at = '', positions, balances } = summary ?? {};
+    let leg = 0;
+    const outcomes = commands.map(({ id, legs }, index): Outcome => {
+      leg += legs.length;
+      return {
+        code: null,
+        detail: null,
+        replayed: false,
+        position: positions?.[index] ?? null,
+        created_at,
+        result_id: id,
+        first_request: null,
+        balances: balances?.slice(leg - legs.length, leg) ?? [],
+      };
     });
+    for (const { command, positions: _, ...row } of others) {
+      const { balances = [] } = outcomes[command - 1] ?? {};
+      outcomes[command - 1] = { ...row, replayed: row.replayed === true, balances };
+    }
+    return outcomes;
   }
 
-  async function call(scope: Scope, commands: readonly Command[]): Promise<Outcome[]> {
+  async function call(session: Session, scope: Scope, commands: readonly Command[]): Promise<Outcome[]> {
     const deadline = performance.now() + options.retry_for_ms;
     for (;;) {
       try {
-        return await callOnce(db, scope, commands);
+        return await callOnce(session, scope, commands);
       } catch (error) {
         const passing = isConnectionFailure(error) || isRetryable(error) || isTimeout(error);
         if (!passing) throw error;
@@ -357,39 +389,50 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
     }
   }
 
-  async function postUnits(scope: Scope, units: readonly Unit[]): Promise<void> {
+  /** Posts units in one call. What it resolves to gives them their outcomes; it never rejects. */
+  async function postUnits(session: Session, scope: Scope, units: readonly Unit[]): Promise<() => void> {
     try {
       const began = performance.now();
       const outcomes = await call(
+        session,
         scope,
         units.flatMap((unit) => unit.commands),
       );
       options.onBatch?.(outcomes, (performance.now() - began) / 1_000);
-      let start = 0;
-      for (const unit of units) {
-        unit.resolve(outcomes.slice(start, start + unit.commands.length));
-        start += unit.commands.length;
-      }
+      return () => {
+        let start = 0;
+        for (const unit of units) {
+          unit.resolve(outcomes.slice(start, start + unit.commands.length));
+          start += unit.commands.length;
+        }
+      };
     } catch (error) {
-      const [only] = units;
-      if (only === undefined) return;
       if (units.length === 1 || (error instanceof Error && error.name === 'Problem')) {
-        for (const unit of units) unit.reject(error);
-        return;
+        return () => {
+          for (const unit of units) unit.reject(error);
+        };
       }
       // One command that the database cannot take must not fail those beside it: each alone shows which it is.
-      for (const unit of units) await postUnits(scope, [unit]);
+      for (const unit of units) (await postUnits(session, scope, [unit]))();
+      return () => {};
     }
   }
 
   async function run(lane: Lane): Promise<void> {
+    const session = db.session();
+    let answer = () => {};
     while (lane.waiting.length > 0 && mayCall(lane, lane.calls - 1)) {
       const units = take(lane);
       // What is left may be enough for a call of its own.
       start(lane);
-      await postUnits(lane.scope, units);
+      const posted = postUnits(session, lane.scope, units);
+      // PostgreSQL has the next batch before Node is busy with the answers to the last one.
+      answer();
+      answer = await posted;
     }
+    session.release();
     lane.calls -= 1;
+    answer();
     // Whoever came after the last look found two calls under way.
     start(lane);
     if (!busy()) {

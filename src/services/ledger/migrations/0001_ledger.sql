@@ -80,8 +80,7 @@ create table ledger.accounts (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   type ledger.account_type not null,
-  normal_side ledger.side not null generated always as
-    (case when type in ('asset', 'expense') then 'debit'::ledger.side else 'credit'::ledger.side end) stored,
+  normal_side ledger.side not null,
   status ledger.account_status not null default 'open',
   may_send boolean not null default true,
   may_receive boolean not null default true,
@@ -109,6 +108,16 @@ comment on column ledger.accounts.credit_limit is
 comment on column ledger.accounts.may_send is 'Whether the balance on the normal side may be decreased';
 comment on column ledger.accounts.may_receive is 'Whether the balance on the normal side may be increased';
 comment on column ledger.accounts.version is 'Counts edits, not postings; the ETag';
+
+-- Not a generated column: PostgreSQL parses the expression of one again for every row that is updated, which was a
+-- twelfth of a posting (docs/performance.md). Nobody may change a type.
+create function ledger.set_normal_side() returns trigger language plpgsql as $$
+begin
+  new.normal_side := case when new.type in ('asset', 'expense') then 'debit' else 'credit' end;
+  return new;
+end $$;
+create trigger accounts_normal_side before insert on ledger.accounts
+  for each row execute function ledger.set_normal_side();
 create index accounts_by_chart on ledger.accounts (chart_code, tenant_id, environment, id);
 
 create table ledger.transfers (
