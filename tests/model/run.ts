@@ -44,7 +44,9 @@ const expireIfDue = `
     array[null::uuid], array[null::date], array[null::text], array[null::text], array[null::text], array[d.id],
     array[null::bigint], array[null::timestamptz], array[false],
     array['{"unit": {"amount": "0.01", "currency": "BRL"}}'], array[null::text], array[2],
-    array[d.debit_account_id, d.credit_account_id], array[1, 1], array[1::smallint, 2::smallint], array[1, 2], array[false, true], array[0::bigint, 0::bigint],
+    array[least(d.debit_account_id, d.credit_account_id), greatest(d.debit_account_id, d.credit_account_id)],
+    array[1, 1], array[1::smallint, 2::smallint],
+    case when d.debit_account_id < d.credit_account_id then array[1, 2] else array[2, 1] end, array[false, true], array[0::bigint, 0::bigint],
     array[d.currency, d.currency], array[null::smallint, null::smallint]) p
   where d.tenant_id = $1 and d.environment = $2::platform.environment and d.id = $3::uuid
     and d.captured + d.released < d.amount

@@ -188,7 +188,8 @@ function separatedTexts(values: readonly (string | undefined)[]): string | null 
 }
 
 function parametersOf(scope: Scope, commands: readonly Command[]): (string | null)[] {
-  const slots = new Map<string, number>();
+  const ids = [...new Set(commands.flatMap(({ legs }) => legs.map(({ account_id }) => account_id)))].sort();
+  const slots = new Map(ids.map((id, index) => [id, index + 1]));
   const legCommands: number[] = [];
   const legNumbers: number[] = [];
   const legSlots: number[] = [];
@@ -198,14 +199,9 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
   const legReverses: (number | undefined)[] = [];
   for (const [index, command] of commands.entries()) {
     for (const [number, leg] of command.legs.entries()) {
-      let slot = slots.get(leg.account_id);
-      if (slot === undefined) {
-        slot = slots.size + 1;
-        slots.set(leg.account_id, slot);
-      }
       legCommands.push(index + 1);
       legNumbers.push(number + 1);
-      legSlots.push(slot);
+      legSlots.push(slots.get(leg.account_id) ?? 0);
       legCredits.push(leg.side === 'credit');
       legAmounts.push(leg.amount);
       legCurrencies.push(leg.currency);
@@ -234,7 +230,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     separatedTexts(commands.map(({ event }) => event)),
     separatedTexts(commands.map(({ refused }) => refused && refusalText(refused))),
     plainArray(commands.map(({ legs }) => legs.length)),
-    plainArray([...slots.keys()]),
+    plainArray(ids),
     plainArray(legCommands),
     plainArray(legNumbers),
     plainArray(legSlots),

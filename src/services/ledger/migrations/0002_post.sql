@@ -55,7 +55,7 @@ revoke execute on function ledger.money, ledger.hold_event from public;
 --   p_refusals   why the request cannot be carried out for what it says itself, as JSON with code and detail; null
 --                where nothing is wrong. Such a command has no legs, and its refusal is kept like any other
 --   p_legs       how many of the legs are its own; they stand in the order of the commands
---   p_accounts   each account of the batch once; p_leg_slots are subscripts into it
+--   p_accounts   each account of the batch once, ascending; p_leg_slots are subscripts into it
 --
 -- An array of which all members would be null may be null itself.
 --
@@ -140,6 +140,7 @@ declare
   v_kept_result uuid[];
   v_first_request text[];
   -- by account
+  a_id uuid[];
   a_gate smallint[];
   a_currency text[];
   a_credit_normal boolean[];
@@ -246,28 +247,48 @@ begin
     end loop;
   end if;
 
-  select array_agg(found.gate), array_agg(found.currency), array_agg(found.credit_normal), array_agg(found.credit_limit),
-         array_agg(found.debits_posted), array_agg(found.credits_posted), array_agg(found.debits_pending),
-         array_agg(found.credits_pending), array_agg(found.floor), array_agg(found.ctid)
-    into a_gate, a_currency, a_credit_normal, a_limit, a_debits, a_credits, a_debits_pending, a_credits_pending, a_floor, a_ctid
+  -- One look along the index for all of them: to look for each anew took three times as long.
+  select array_agg(found.id), array_agg(found.gate), array_agg(found.currency), array_agg(found.credit_normal),
+         array_agg(found.credit_limit), array_agg(found.debits_posted), array_agg(found.credits_posted),
+         array_agg(found.debits_pending), array_agg(found.credits_pending), array_agg(found.floor), array_agg(found.ctid)
+    into a_id, a_gate, a_currency, a_credit_normal, a_limit, a_debits, a_credits, a_debits_pending, a_credits_pending,
+         a_floor, a_ctid
     from (
-      select case when a.id is null then 1 else
-               (case a.status when 'open' then 0 when 'frozen' then 2 else 4 end)
-               + (case when a.may_send then 0 else 8 end) + (case when a.may_receive then 0 else 16 end)
-             end::smallint as gate,
-             coalesce(a.currency, '') as currency, coalesce(a.normal_side = 'credit', false) as credit_normal,
-             coalesce(a.credit_limit, -1) as credit_limit,
-             coalesce(a.debits_posted, 0) as debits_posted, coalesce(a.credits_posted, 0) as credits_posted,
-             coalesce(a.debits_pending, 0) as debits_pending, coalesce(a.credits_pending, 0) as credits_pending,
+      select a.id, ((case a.status when 'open' then 0 when 'frozen' then 2 else 4 end)
+               + (case when a.may_send then 0 else 8 end) + (case when a.may_receive then 0 else 16 end))::smallint as gate,
+             a.currency::text as currency, a.normal_side = 'credit' as credit_normal, a.credit_limit,
+             a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending,
              case a.normal_side when 'credit' then a.debits_pending else a.credits_pending end - a.credit_limit as floor,
              a.ctid
-      from generate_series(1, n_accounts) u (slot)
-      left join lateral (
-        select a.ctid, a.* from accounts a
-          where a.tenant_id = p_tenant_id and a.environment = p_environment and a.id = p_accounts[u.slot] offset 0
-      ) a on true
-      order by u.slot
+      from accounts a
+      where a.tenant_id = p_tenant_id and a.environment = p_environment and a.id = any (p_accounts)
+      order by a.id
     ) found;
+  if a_id is distinct from p_accounts then
+    -- Some are not there. What was found moves to its slot, from the last one down.
+    s := coalesce(cardinality(a_id), 0);
+    for x in reverse n_accounts..1 loop
+      if s > 0 and a_id[s] = p_accounts[x] then
+        a_gate[x] := a_gate[s];
+        a_currency[x] := a_currency[s];
+        a_credit_normal[x] := a_credit_normal[s];
+        a_limit[x] := a_limit[s];
+        a_debits[x] := a_debits[s];
+        a_credits[x] := a_credits[s];
+        a_debits_pending[x] := a_debits_pending[s];
+        a_credits_pending[x] := a_credits_pending[s];
+        a_floor[x] := a_floor[s];
+        a_ctid[x] := a_ctid[s];
+        s := s - 1;
+      else
+        a_gate[x] := 1;
+        a_currency[x] := '';
+      end if;
+    end loop;
+    if s > 0 then
+      raise exception 'the accounts of a batch do not ascend' using errcode = 'invalid_parameter_value';
+    end if;
+  end if;
 
   for i in 1..n loop
     l_first := l_last + 1;
@@ -489,7 +510,7 @@ begin
             v_refusal := 'balance_overflow';
             v_context := json_build_object('account_id', p_accounts[s], 'leg', p_leg_numbers[x], 'account_currency', a_currency[s]);
             exit;
-          elsif p_leg_credits[x] <> a_credit_normal[s] and a_limit[s] >= 0 then
+          elsif p_leg_credits[x] <> a_credit_normal[s] and a_limit[s] is not null then
             v_balance := case when a_credit_normal[s] then a_credits[s] - a_debits[s] - a_debits_pending[s]
                               else a_debits[s] - a_credits[s] - a_credits_pending[s] end - v_change;
             if v_balance < -a_limit[s] then
@@ -524,7 +545,7 @@ begin
             a_debits_pending[s] := a_debits_pending[s] + v_change;
           end if;
           a_floor[s] := case when a_credit_normal[s] then a_debits_pending[s] else a_credits_pending[s] end
-            - nullif(a_limit[s], -1);
+            - a_limit[s];
           if k = 6 then
             p_leg_amounts[x] := v_amount;
             if p_leg_credits[x] then
