@@ -52,6 +52,8 @@ const initial_settings = {
   shared_buffers: '256MB',
   max_connections: '100',
   max_wal_size: '4GB',
+  // Files once made are used again: to make one takes a commit as long as a hundred postings.
+  min_wal_size: '2GB',
   checkpoint_timeout: '15min',
   timezone: 'UTC',
   log_timezone: 'UTC',

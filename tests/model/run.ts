@@ -43,7 +43,7 @@ const expireIfDue = `
     array['expire ' || d.id || ' ' || d.expires_at], array[0], array['expire'], array['{}'], null,
     array[null::uuid], array[null::date], array[null::text], array[null::text], array[null::text], array[d.id],
     array[null::bigint], array[null::timestamptz], array[false],
-    array['{"unit": {"amount": "0.01", "currency": "BRL"}}'], array[null::text], array[2],
+    array['{"unit": {"amount": "0.01", "currency": "BRL"}}'], array[null::text], array[1, 3],
     array[least(d.debit_account_id, d.credit_account_id), greatest(d.debit_account_id, d.credit_account_id)],
     array[1, 1], array[1::smallint, 2::smallint],
     case when d.debit_account_id < d.credit_account_id then array[1, 2] else array[2, 1] end, array[false, true], array[0::bigint, 0::bigint],

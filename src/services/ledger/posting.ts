@@ -190,6 +190,7 @@ function separatedTexts(values: readonly (string | undefined)[]): string | null 
 function parametersOf(scope: Scope, commands: readonly Command[]): (string | null)[] {
   const ids = [...new Set(commands.flatMap(({ legs }) => legs.map(({ account_id }) => account_id)))].sort();
   const slots = new Map(ids.map((id, index) => [id, index + 1]));
+  const firstLegs: number[] = [];
   const legCommands: number[] = [];
   const legNumbers: number[] = [];
   const legSlots: number[] = [];
@@ -198,6 +199,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
   const legCurrencies: string[] = [];
   const legReverses: (number | undefined)[] = [];
   for (const [index, command] of commands.entries()) {
+    firstLegs.push(legCommands.length + 1);
     for (const [number, leg] of command.legs.entries()) {
       legCommands.push(index + 1);
       legNumbers.push(number + 1);
@@ -208,6 +210,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
       legReverses.push(leg.reverses_leg);
     }
   }
+  firstLegs.push(legCommands.length + 1);
   return [
     scope.tenant_id,
     scope.environment,
@@ -229,7 +232,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     plainArray(commands.map(({ final }) => final)),
     separatedTexts(commands.map(({ event }) => event)),
     separatedTexts(commands.map(({ refused }) => refused && refusalText(refused))),
-    plainArray(commands.map(({ legs }) => legs.length)),
+    plainArray(firstLegs),
     plainArray(ids),
     plainArray(legCommands),
     plainArray(legNumbers),

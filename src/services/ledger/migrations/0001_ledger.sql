@@ -90,8 +90,6 @@ create table ledger.accounts (
   metadata ledger.labels not null default '{}',
   primary key (tenant_id, environment, id),
   unique (number, tenant_id, environment),
-  foreign key (tenant_id, environment, chart_code, type)
-    references ledger.chart_of_accounts (tenant_id, environment, code, type),
   constraint accounts_not_overdrawn check (
     credit_limit is null
     or case normal_side
@@ -109,15 +107,33 @@ comment on column ledger.accounts.may_send is 'Whether the balance on the normal
 comment on column ledger.accounts.may_receive is 'Whether the balance on the normal side may be increased';
 comment on column ledger.accounts.version is 'Counts edits, not postings; the ETag';
 
--- Not a generated column: PostgreSQL parses the expression of one again for every row that is updated, which was a
--- twelfth of a posting (docs/performance.md). Nobody may change a type.
-create function ledger.set_normal_side() returns trigger language plpgsql as $$
+-- An account is of the type of its code in the chart, and neither can change any more. Not a foreign key, whose columns
+-- are compared for every row that is updated, and not a generated column, whose expression is parsed for each: both
+-- together took an eighth of a posting (docs/performance.md).
+create function ledger.check_chart_code() returns trigger language plpgsql as $$
 begin
+  perform from ledger.chart_of_accounts c
+    where c.tenant_id = new.tenant_id and c.environment = new.environment and c.code = new.chart_code and c.type = new.type;
+  if not found then
+    raise exception 'the chart of accounts has no code % of type %', new.chart_code, new.type
+      using errcode = 'foreign_key_violation';
+  end if;
   new.normal_side := case when new.type in ('asset', 'expense') then 'debit' else 'credit' end;
   return new;
 end $$;
-create trigger accounts_normal_side before insert on ledger.accounts
-  for each row execute function ledger.set_normal_side();
+create trigger accounts_chart_code before insert on ledger.accounts
+  for each row execute function ledger.check_chart_code();
+
+create function ledger.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '% of % is refused: the table is append-only', tg_op, tg_table_name
+    using errcode = 'restrict_violation';
+end $$;
+create trigger accounts_chart_code_is_kept before update of tenant_id, environment, chart_code, type, normal_side
+  on ledger.accounts for each statement execute function ledger.refuse_change();
+create trigger chart_is_kept before delete or truncate or update of tenant_id, environment, code, type
+  on ledger.chart_of_accounts for each statement execute function ledger.refuse_change();
+
 create index accounts_by_chart on ledger.accounts (chart_code, tenant_id, environment, id);
 
 create table ledger.transfers (
@@ -239,12 +255,13 @@ create table ledger.outbox (
   type text not null,
   source text not null,
   subject text not null,
-  data json not null,
+  data text not null,
   specversion text not null default '1.0',
   datacontenttype text not null default 'application/json',
   primary key (tenant_id, environment, sequence)
 );
 comment on table ledger.outbox is 'CloudEvents 1.0, committed with the change they tell of; carried in order of sequence';
+comment on column ledger.outbox.data is 'JSON, as it is carried: not parsed again for every event that is written';
 
 create table ledger.seals (
   tenant_id uuid not null,
@@ -287,12 +304,6 @@ grant insert (tenant_id, environment, id, number, credit_limit, type, may_send, 
   name, metadata) on ledger.accounts to ledger;
 grant update (credit_limit, version, updated_at, status, may_send, may_receive, name, metadata)
   on ledger.accounts to ledger;
-
-create function ledger.refuse_change() returns trigger language plpgsql as $$
-begin
-  raise exception '% of % is refused: the table is append-only', tg_op, tg_table_name
-    using errcode = 'restrict_violation';
-end $$;
 
 do $$
 declare

@@ -54,7 +54,7 @@ revoke execute on function ledger.money, ledger.hold_event from public;
 --   p_finals     for a capture: whether it releases what remains
 --   p_refusals   why the request cannot be carried out for what it says itself, as JSON with code and detail; null
 --                where nothing is wrong. Such a command has no legs, and its refusal is kept like any other
---   p_legs       how many of the legs are its own; they stand in the order of the commands
+--   p_first_legs the first of its legs, which stand in the order of the commands; one more member says where they end
 --   p_accounts   each account of the batch once, ascending; p_leg_slots are subscripts into it
 --
 -- An array of which all members would be null may be null itself.
@@ -85,7 +85,7 @@ create function ledger.post(
   p_finals boolean[],
   p_events text[],
   p_refusals text[],
-  p_legs integer[],
+  p_first_legs integer[],
   p_accounts uuid[],
   p_leg_commands integer[],
   p_leg_numbers smallint[],
@@ -173,9 +173,8 @@ declare
   i integer;
   k smallint;
   l_first integer;
-  l_last integer := 0;
+  l_last integer;
   l_applied integer;
-  l_group integer := 1;
   i_group integer := 1;
   s integer;
   v_amount bigint;
@@ -291,11 +290,10 @@ begin
   end if;
 
   for i in 1..n loop
-    l_first := l_last + 1;
-    l_last := l_last + p_legs[i];
-    if i = 1 or p_groups[i] is null or p_groups[i] is distinct from p_groups[i - 1] or p_keys[i] <> p_keys[i - 1] then
+    l_first := p_first_legs[i];
+    l_last := p_first_legs[i + 1] - 1;
+    if p_groups[i] is null or i = 1 or p_groups[i] is distinct from p_groups[i - 1] or p_keys[i] <> p_keys[i - 1] then
       i_group := i;
-      l_group := l_first;
     end if;
     if v_done[i] then
       continue;
@@ -586,7 +584,7 @@ begin
     if v_refusal is not null then
       if i > i_group and v_code[i_group] is null then
         -- All of the group is taken back.
-        for x in l_group..l_first - 1 loop
+        for x in p_first_legs[i_group]..l_first - 1 loop
           if v_posted[p_leg_commands[x]] is not null then
             s := p_leg_slots[x];
             if p_leg_credits[x] then
@@ -661,7 +659,7 @@ begin
       select p_tenant_id, p_environment, v_sequence + v_posted[i] - v_first_position, p_ids[i], v_now, v_posted[i],
              (array['ledger.transfer.posted', 'ledger.transfer.reversed', 'ledger.hold.placed', 'ledger.hold.incremented',
                     'ledger.hold.extended', 'ledger.hold.captured', 'ledger.hold.released', 'ledger.hold.expired'])[p_kinds[i]],
-             '/ledger', coalesce(case when p_kinds[i] > 3 then p_refs[i] end, p_ids[i])::text, p_events[i]::json
+             '/ledger', coalesce(case when p_kinds[i] > 3 then p_refs[i] end, p_ids[i])::text, p_events[i]
       from generate_series(1, n) i
       where v_posted[i] is not null
   )
