@@ -95,17 +95,17 @@ const questions: Record<string, string> = {
     select 'position ' || p.position as what
     from (select position, id from ledger.transfers where tenant_id = $1 and environment = $2 and kind <> 'capture'
           union all select position, id from ledger.hold_steps where tenant_id = $1 and environment = $2) p
-    left join ledger.attempts a on a.tenant_id = $1 and a.environment = $2 and a.result_id = p.id
+    left join ledger.attempt_outcomes a on a.tenant_id = $1 and a.environment = $2 and a.result_id = p.id
     group by p.position, p.id having count(a.key) <> 1 or bool_or(a.position is distinct from p.position)`,
   'an attempt succeeded without a record': `
-    select 'key ' || a.key as what from ledger.attempts a
+    select 'key ' || a.key as what from ledger.attempt_outcomes a
     where a.tenant_id = $1 and a.environment = $2 and a.position is not null and a.refusal is null
       and not exists (select from ledger.transfers t where t.tenant_id = $1 and t.environment = $2
                         and t.position = a.position and t.id = a.result_id)
       and not exists (select from ledger.hold_steps s where s.tenant_id = $1 and s.environment = $2
                         and s.position = a.position and s.id = a.result_id)`,
   'a refused attempt left something behind': `
-    select 'key ' || a.key as what from ledger.attempts a
+    select 'key ' || a.key as what from ledger.attempt_outcomes a
     where a.tenant_id = $1 and a.environment = $2 and a.refusal is not null
       and (a.position is not null or a.result_id is not null)`,
   'the outbox has a gap': `

@@ -45,7 +45,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     bug: 'a key may be used again for another body',
-    text: 'or v_known.request <> p_requests[i]',
+    text: 'or v_known.request <> p_requests[k]',
     instead: '',
   },
   {

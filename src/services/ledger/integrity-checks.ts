@@ -407,7 +407,7 @@ export const integrityQueries: readonly IntegrityQuery[] = [
       full join (
         select a.position, count(*) as attempts, (array_agg(a.result_id))[1] as result_id, min(a.key) as key,
           min(a.created_at) as created_at
-        from ledger.attempts a where ${own('a')} and a.position is not null group by a.position
+        from ledger.attempt_outcomes a where ${own('a')} and a.position is not null group by a.position
       ) a on a.position = r.position
       cross join lateral (select case
         when r.position is null then format('is the result of the attempt with key %s, but nothing is recorded there', a.key)
@@ -417,6 +417,10 @@ export const integrityQueries: readonly IntegrityQuery[] = [
           case when a.result_id is distinct from r.id then format('the attempt with key %s has another result, %s', a.key, a.result_id) end,
           ${timeDiffers('the time of its attempt', 'a.created_at', 'it was recorded at', 'r.created_at')})
         end as detail offset 0) f
-      where f.detail <> ''`,
+      where f.detail <> ''
+      union all
+      select null, a.position, format('item %s of the attempt with key %s has %s', a.item, a.key,
+        case when a.refusal is null then 'neither a result nor a refusal' else 'a result and a refusal' end)
+      from ledger.attempt_outcomes a where ${own('a')} and (a.result_id is null) = (a.refusal is null)`,
   },
 ];

@@ -498,15 +498,17 @@ test('the last event removed', async () => {
 });
 
 test('a removed attempt', async () => {
-  await tamper(`delete from ledger.attempts where ${mine} and position = $3`, [books.payment.position]);
+  await tamper(`delete from ledger.attempts where ${mine} and $3 = any (positions)`, [
+    books.payment.position,
+  ]);
   await expectFound({ attempts: [books.payment.id, /^is the result of no attempt$/] });
 });
 
 test('an altered outcome of an attempt', async () => {
-  await tamper(`update ledger.attempts set result_id = $4 where ${mine} and position = $3`, [
-    books.payment.position,
-    newUuid(),
-  ]);
+  await tamper(
+    `update ledger.attempts set result_ids = array[$4::uuid] where ${mine} and $3 = any (positions)`,
+    [books.payment.position, newUuid()],
+  );
   await expectFound({ attempts: [books.payment.id, /^the attempt with key .* has another result/] });
 });
 
@@ -642,8 +644,8 @@ test('data and seal altered together are known by the seal after it', async () =
 
 test('findings are bounded, and it is said that there are more', async () => {
   await tamper(
-    `insert into ledger.attempts (tenant_id, environment, key, item, created_at, operation, request, position, result_id)
-     select $1, $2, 'forged', n, now(), '', '', 1000 + n, gen_random_uuid() from generate_series(1, 150) n`,
+    `insert into ledger.attempts (tenant_id, environment, key, first_item, created_at, operation, request, positions, result_ids)
+     select $1, $2, 'forged', 1, now(), '', '', array_agg(1000 + n), array_agg(gen_random_uuid()) from generate_series(1, 150) n`,
   );
   const report = await checkIntegrity(db, bank.scope, { deep: false });
   const attempts = report.checks.find(({ name }) => name === 'attempts');

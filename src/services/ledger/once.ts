@@ -39,8 +39,8 @@ export async function createOnce(
     await lockHead(tx, scope);
     const [kept] = await tx.rows(
       Kept,
-      `select operation, request, result_id from ledger.attempts
-       where tenant_id = $1 and environment = $2 and key = $3 order by item limit 1`,
+      `select operation, request, result_ids[1] as result_id from ledger.attempts
+       where tenant_id = $1 and environment = $2 and key = $3`,
       [scope.tenant_id, scope.environment, attempt.key],
     );
     if (kept !== undefined) {
@@ -55,8 +55,8 @@ export async function createOnce(
     }
     const id = await create(tx);
     await tx.run(
-      `insert into ledger.attempts (tenant_id, environment, key, item, created_at, operation, request, result_id)
-       values ($1, $2, $3, 0, now(), $4, $5, $6)`,
+      `insert into ledger.attempts (tenant_id, environment, key, first_item, created_at, operation, request, positions, result_ids)
+       values ($1, $2, $3, 0, now(), $4, $5, array[null::bigint], array[$6::uuid])`,
       [scope.tenant_id, scope.environment, attempt.key, attempt.operation, attempt.request, id],
     );
     return { id, replayed: false };

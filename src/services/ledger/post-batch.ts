@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import type { Scope } from '../../platform/db.ts';
 import { ProblemBody, problemBody, Text } from '../../platform/http.ts';
+import { canonicalRequest } from '../../platform/idempotency.ts';
 import { newUuid } from '../../platform/ids.ts';
 import { Problem } from '../../platform/problem.ts';
 import type { Attempt, Books } from './books.ts';
@@ -8,6 +9,7 @@ import { Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
 import { assertForm, TransferRequest, termsOf, transferCommand, transferFor } from './post-transfer.ts';
 import type { Command } from './posting.ts';
+import { refusalOf } from './refusal.ts';
 
 const MAX_TRANSFERS = 1_000;
 
@@ -88,20 +90,24 @@ export async function postBatch(
   const groups = groupsOf(body);
   const links = new Map<number, string>();
   for (const [index, transfer] of body.transfers.entries()) assertForm(transfer, `/transfers/${index}`);
+  const request = canonicalRequest(body);
   const commands = body.transfers.map((transfer, index): Command => {
     const group = groups[index] ?? 0;
     const link_id = links.get(group) ?? newUuid();
     if (group > 0) links.set(group, link_id);
-    // `link` and `atomic` belong to what a repetition must equal.
-    const asked = body.atomic === true ? { ...transfer, atomic: true } : transfer;
-    return transferCommand(asked, {
+    return transferCommand(transfer, {
       ...attempt,
       item: index + 1,
+      request,
       ...(group > 0 ? { group, link_id } : {}),
     });
   });
   const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
   const outcomes = await submit(scope, commands);
+  // The key is that of the batch: used for another request, nothing of this one was looked at.
+  const [command] = commands;
+  const [first] = outcomes;
+  if (command !== undefined && first?.code === 'idempotency_key_reused') throw refusalOf(command, first);
   const items = await Promise.all(
     commands.map(async (command, index): Promise<Static<typeof BatchItem>> => {
       const outcome = outcomes[index];
@@ -111,8 +117,6 @@ export async function postBatch(
         return { status: 201, transfer: await transferFor(books, scope, command, outcome, terms) };
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        // The key is that of the batch: used for another request, nothing of this one was looked at.
-        if (error.code === 'idempotency_key_reused') throw error;
         return { status: error.type.status, problem: problemBody(error, options.publicUrl) };
       }
     }),

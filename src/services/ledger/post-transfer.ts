@@ -205,9 +205,8 @@ export function assertForm(body: TransferRequest, at = ''): void {
 /** The command for a body of one of the two forms. */
 export function transferCommand(
   body: TransferRequest,
-  attempt: Attempt & Pick<Command, 'item' | 'group' | 'link_id'>,
+  identity: Attempt & Pick<Command, 'item' | 'group' | 'link_id' | 'request'>,
 ): Command {
-  const identity = { ...attempt, request: canonicalRequest(body) };
   return commandOrRefusal(identity, () => commandOf(body, identity));
 }
 
@@ -290,7 +289,7 @@ export async function postTransfer(
   options: { dry_run: boolean },
 ): Promise<Posted> {
   assertForm(body);
-  const command = transferCommand(body, { ...attempt, item: 0 });
+  const command = transferCommand(body, { ...attempt, item: 0, request: canonicalRequest(body) });
   const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');

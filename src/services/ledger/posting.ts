@@ -49,7 +49,7 @@ export interface Command {
   /** Idempotency key, and the command's place in its batch: 0 for a single request, from 1 on otherwise. */
   key: string;
   item: number;
-  /** What was asked, e.g. `POST /api/v2/transfers`; with `request` it is what a repetition must equal. */
+  /** What was asked, e.g. `POST /api/v2/transfers`; with `request`, all of its body, it is what a repetition must equal. */
   operation: string;
   request: string;
   /** Commands of one submission with the same number, side by side, are posted all or none. */
@@ -118,9 +118,10 @@ const parameterTypes = [
   'uuid[]',
   'smallint[]',
   separated,
+  'smallint[]',
+  separated,
+  separated,
   'integer[]',
-  separated,
-  separated,
   'integer[]',
   'uuid[]',
   'date[]',
@@ -190,6 +191,10 @@ function separatedTexts(values: readonly (string | undefined)[]): string | null 
 function parametersOf(scope: Scope, commands: readonly Command[]): (string | null)[] {
   const ids = [...new Set(commands.flatMap(({ legs }) => legs.map(({ account_id }) => account_id)))].sort();
   const slots = new Map(ids.map((id, index) => [id, index + 1]));
+  const requests: Command[] = [];
+  const firstCommands: number[] = [];
+  const groups: (number | undefined)[] = [];
+  let group = 0;
   const firstLegs: number[] = [];
   const legCommands: number[] = [];
   const legNumbers: number[] = [];
@@ -199,6 +204,15 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
   const legCurrencies: string[] = [];
   const legReverses: (number | undefined)[] = [];
   for (const [index, command] of commands.entries()) {
+    const before = commands[index - 1];
+    const isFirst = command.key !== before?.key;
+    if (isFirst) {
+      requests.push(command);
+      firstCommands.push(index + 1);
+    }
+    // Groups of different requests have numbers of their own.
+    if (isFirst || command.group !== before?.group) group += 1;
+    groups.push(command.group === undefined ? undefined : group);
     firstLegs.push(legCommands.length + 1);
     for (const [number, leg] of command.legs.entries()) {
       legCommands.push(index + 1);
@@ -216,11 +230,12 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     scope.environment,
     plainArray(commands.map(({ id }) => id)),
     plainArray(commands.map(({ kind }) => commandKinds[kind])),
-    separatedTexts(commands.map(({ key }) => key)),
-    plainArray(commands.map(({ item }) => item)),
-    separatedTexts(commands.map(({ operation }) => operation)),
-    separatedTexts(commands.map(({ request }) => request)),
-    plainArray(commands.map(({ group }) => group)),
+    separatedTexts(requests.map(({ key }) => key)),
+    plainArray(requests.map(({ item }) => item)),
+    separatedTexts(requests.map(({ operation }) => operation)),
+    separatedTexts(requests.map(({ request }) => request)),
+    plainArray([...firstCommands, commands.length + 1]),
+    plainArray(groups),
     plainArray(commands.map(({ link_id }) => link_id)),
     plainArray(commands.map(({ effective_date }) => effective_date)),
     textArray(commands.map(({ description }) => description)),

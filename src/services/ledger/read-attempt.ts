@@ -61,7 +61,6 @@ const Row = Type.Object({
   item: Type.Integer(),
   created_at: Type.String(),
   operation: Type.String(),
-  request: Type.String(),
   position: Type.Union([Type.BigInt(), Type.Null()]),
   result_id: Type.Union([Type.String(), Type.Null()]),
   refusal: Type.Union([
@@ -76,6 +75,18 @@ const Row = Type.Object({
   hold_id: Type.Union([Type.String(), Type.Null()]),
 });
 type Row = Static<typeof Row>;
+
+const RequestRow = Type.Object({ request: Type.String() });
+
+/** What each item of a batch asked for. */
+function transfersOf(request: unknown): unknown[] {
+  return typeof request === 'object' &&
+    request !== null &&
+    'transfers' in request &&
+    Array.isArray(request.transfers)
+    ? request.transfers
+    : [];
+}
 
 function resultOf(row: Row): { id?: string; href: string } {
   const at = (collection: string, id: string) => ({ id, href: `/api/v2/${collection}/${id}` });
@@ -111,7 +122,7 @@ function problemOf(key: string, row: Row, request: unknown, publicUrl: string) {
     key,
     item,
     operation,
-    request: row.request,
+    request: '',
     event: '{}',
     legs: [],
     expires_at: expiryOf(request),
@@ -130,8 +141,7 @@ function problemOf(key: string, row: Row, request: unknown, publicUrl: string) {
   return problemBody(refusalOf(command, kept), publicUrl);
 }
 
-function outcomeOf(key: string, row: Row, publicUrl: string) {
-  const request: unknown = JSON.parse(row.request);
+function outcomeOf(key: string, row: Row, request: unknown, publicUrl: string) {
   if (row.result_id === null) {
     return { outcome: 'refused' as const, problem: problemOf(key, row, request, publicUrl), request };
   }
@@ -152,7 +162,7 @@ export async function getAttempt(
 ): Promise<KeptAttempt> {
   const rows = await tx.rows(
     Row,
-    `select a.item, a.created_at, a.operation, a.request, a.position, a.result_id, a.refusal,
+    `select a.item, a.created_at, a.operation, a.position, a.result_id, a.refusal,
        a.position is null and exists (
          select from ledger.accounts x
          where x.tenant_id = $1 and x.environment = $2 and x.id = a.result_id) as is_account,
@@ -161,13 +171,23 @@ export async function getAttempt(
          where t.tenant_id = $1 and t.environment = $2 and t.position = a.position) as is_transfer,
        (select s.hold_id from ledger.hold_steps s
         where s.tenant_id = $1 and s.environment = $2 and s.position = a.position) as hold_id
-     from ledger.attempts a where a.tenant_id = $1 and a.environment = $2 and a.key = $3 order by a.item`,
+     from ledger.attempt_outcomes a where a.tenant_id = $1 and a.environment = $2 and a.key = $3 order by a.item`,
     [scope.tenant_id, scope.environment, key],
   );
   const [first] = rows;
   if (first === undefined) throw refuse('attempt_not_found', `Nothing is kept under the key ${key}.`);
+  const [sent] = await tx.rows(
+    RequestRow,
+    'select request from ledger.attempts where tenant_id = $1 and environment = $2 and key = $3',
+    [scope.tenant_id, scope.environment, key],
+  );
+  const request: unknown = JSON.parse(sent?.request ?? 'null');
   const { operation, created_at } = first;
-  if (first.item === 0) return { key, operation, created_at, ...outcomeOf(key, first, publicUrl) };
-  const items = rows.map((row) => ({ item: row.item, ...outcomeOf(key, row, publicUrl) }));
+  if (first.item === 0) return { key, operation, created_at, ...outcomeOf(key, first, request, publicUrl) };
+  const transfers = transfersOf(request);
+  const items = rows.map((row) => ({
+    item: row.item,
+    ...outcomeOf(key, row, transfers[row.item - 1], publicUrl),
+  }));
   return { key, operation, created_at, items };
 }

@@ -232,18 +232,30 @@ create table ledger.attempts (
   tenant_id uuid not null,
   environment platform.environment not null,
   key ledger.label collate "C" not null,
-  item integer not null,
+  first_item smallint not null,
   created_at timestamptz not null,
   operation text not null,
   request text not null,
-  position bigint,
-  result_id uuid,
-  refusal jsonb,
-  primary key (tenant_id, environment, key, item),
-  check ((result_id is null) <> (refusal is null))
+  positions bigint[] not null,
+  result_ids uuid[] not null,
+  refusals jsonb[],
+  primary key (tenant_id, environment, key),
+  check (cardinality(positions) = cardinality(result_ids))
 );
-comment on table ledger.attempts is 'The outcome of every attempt, refusals too, under its idempotency key';
-comment on column ledger.attempts.item is '0 for a single request, from 1 on within a batch';
+comment on table ledger.attempts is 'What became of every request that creates or moves, refusals too, under its idempotency key';
+comment on column ledger.attempts.first_item is '0 for a single request; 1 for a batch, whose items are the members of the arrays';
+comment on column ledger.attempts.refusals is 'Null where nothing was refused; else null for each item that was done';
+-- Those of a batch are large. To compress them would cost more than it saves.
+alter table ledger.attempts alter column request set storage external, alter column positions set storage external,
+  alter column result_ids set storage external;
+
+create view ledger.attempt_outcomes with (security_invoker = true) as
+  select a.tenant_id, a.environment, a.key, (a.first_item + o.place - 1)::integer as item, a.created_at, a.operation,
+         o.position, o.result_id, o.refusal
+  from ledger.attempts a
+  cross join lateral unnest(a.positions, a.result_ids, a.refusals) with ordinality o (position, result_id, refusal, place);
+comment on view ledger.attempt_outcomes is 'The attempts, a row for each item';
+grant select on ledger.attempt_outcomes to ledger;
 
 create table ledger.outbox (
   tenant_id uuid not null,

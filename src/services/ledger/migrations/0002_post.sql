@@ -43,11 +43,12 @@ revoke execute on function ledger.money, ledger.hold_event from public;
 -- It is the only way to move money: it locks the head of the tenant's ledger, so that one batch follows the other;
 -- finds what was attempted before; decides each command against the balances that the ones before it leave; and
 -- writes all of it in a handful of set-wise statements. Nothing is looked up within the loop but holds and reversed
--- transfers. A command is described by the i-th member of each array, its legs by members of the p_leg_ arrays:
+-- transfers. A request is described by a member of each of p_keys, p_first_items, p_operations, p_requests and
+-- p_first_commands, which tells where its commands begin and, in one more member, where the last ones end. A command is
+-- described by the i-th member of each of the other arrays, its legs by members of the p_leg_ arrays:
 --
 --   p_kinds      1 transfer, 2 reversal, 3 place a hold, 4 increment, 5 extend, 6 capture, 7 release, 8 expire
---   p_groups     commands of one key that stand beside each other with the same number are posted all or none; null
---                stands for itself
+--   p_groups     commands that stand beside each other with the same number are posted all or none; null stands for itself
 --   p_refs       the transfer to reverse; the hold to act on
 --   p_amounts    for hold steps: the amount, null for all that remains
 --   p_events     the data of each event; for hold steps what `hold_event` completes
@@ -63,16 +64,17 @@ revoke execute on function ledger.money, ledger.hold_event from public;
 -- each leg, null where it was not posted now. A further row for each command of which that is not all: one that was
 -- refused, or attempted before.
 --
--- A hold or a reversed transfer may stand in one command of a batch only; so may an idempotency key.
+-- A hold or a reversed transfer may stand in one command of a batch only, an idempotency key in one request.
 create function ledger.post(
   p_tenant_id uuid,
   p_environment platform.environment,
   p_ids uuid[],
   p_kinds smallint[],
   p_keys text[],
-  p_items integer[],
+  p_first_items smallint[],
   p_operations text[],
   p_requests text[],
+  p_first_commands integer[],
   p_groups integer[],
   p_link_ids uuid[],
   p_effective_dates date[],
@@ -171,7 +173,7 @@ declare
   v_any_step boolean := false;
   n_updated integer;
   i integer;
-  k smallint;
+  k integer;
   l_first integer;
   l_last integer;
   l_applied integer;
@@ -206,45 +208,33 @@ begin
   end if;
 
   -- What was attempted before is answered as it was then.
-  perform from generate_series(1, n) c (i)
+  for v_known in
+    select r.r as place, kept.*
+    from generate_series(1, cardinality(p_keys)) r
     cross join lateral (
-      select from attempts a where a.tenant_id = p_tenant_id and a.environment = p_environment and a.key = p_keys[c.i] offset 0
+      select * from attempts a
+        where a.tenant_id = p_tenant_id and a.environment = p_environment and a.key = p_keys[r.r] offset 0
     ) kept
-    where c.i = 1 or p_keys[c.i] <> p_keys[c.i - 1]
-    limit 1;
-  if found then
-    for v_known in
-      select c.ord::integer as ord, a.key is not null and used.kept = used.sent as same_item, a.operation, a.request,
-             a.position, a.result_id, a.refusal, a.created_at,
-             (select f.request from attempts f where f.tenant_id = p_tenant_id and f.environment = p_environment
-                and f.key = c.key order by f.item limit 1) as any_request,
-             (select f.operation from attempts f where f.tenant_id = p_tenant_id and f.environment = p_environment
-                and f.key = c.key order by f.item limit 1) as any_operation
-      from unnest(p_keys, p_items) with ordinality c (key, item, ord)
-      join (
-        select sent.key, sent.sent, (select count(*) from attempts a where a.tenant_id = p_tenant_id
-                                       and a.environment = p_environment and a.key = sent.key) as kept
-        from (select key, count(*) as sent from unnest(p_keys) key group by key) sent
-      ) used on used.key = c.key and used.kept > 0
-      left join attempts a on a.tenant_id = p_tenant_id and a.environment = p_environment
-        and a.key = c.key and a.item = c.item
-    loop
-      i := v_known.ord;
+  loop
+    k := v_known.place;
+    l_first := p_first_commands[k];
+    for i in l_first..p_first_commands[k + 1] - 1 loop
       v_done[i] := true;
       v_replayed[i] := true;
-      if not v_known.same_item or v_known.operation <> p_operations[i] or v_known.request <> p_requests[i] then
+      if v_known.operation <> p_operations[k] or v_known.request <> p_requests[k] then
         v_code[i] := 'idempotency_key_reused';
-        v_first_request[i] := coalesce(v_known.request, v_known.any_request);
-        v_detail[i] := json_build_object('first_operation', coalesce(v_known.operation, v_known.any_operation));
+        v_detail[i] := json_build_object('first_operation', v_known.operation);
+        -- Once: that of a batch is large.
+        v_first_request[l_first] := v_known.request;
       else
-        v_code[i] := v_known.refusal ->> 'code';
-        v_detail[i] := (v_known.refusal -> 'detail')::json;
-        v_kept_position[i] := v_known.position;
+        v_code[i] := v_known.refusals[i - l_first + 1] ->> 'code';
+        v_detail[i] := (v_known.refusals[i - l_first + 1] -> 'detail')::json;
+        v_kept_position[i] := v_known.positions[i - l_first + 1];
         v_kept_created[i] := v_known.created_at;
-        v_kept_result[i] := v_known.result_id;
+        v_kept_result[i] := v_known.result_ids[i - l_first + 1];
       end if;
     end loop;
-  end if;
+  end loop;
 
   -- One look along the index for all of them: to look for each anew took three times as long.
   select array_agg(found.id), array_agg(found.gate), array_agg(found.currency), array_agg(found.credit_normal),
@@ -292,7 +282,7 @@ begin
   for i in 1..n loop
     l_first := p_first_legs[i];
     l_last := p_first_legs[i + 1] - 1;
-    if p_groups[i] is null or i = 1 or p_groups[i] is distinct from p_groups[i - 1] or p_keys[i] <> p_keys[i - 1] then
+    if p_groups[i] is null or i = 1 or p_groups[i] is distinct from p_groups[i - 1] then
       i_group := i;
     end if;
     if v_done[i] then
@@ -577,7 +567,7 @@ begin
         s_captured[s] := v_hold.captured;
         s_released[s] := v_hold.released;
         s_expires[s] := v_hold.expires_at;
-        p_events[i] := hold_event(p_events[i]::jsonb, k, v_hold, v_change, v_amount);
+        p_events[i] := hold_event(p_events[i]::jsonb, k::smallint, v_hold, v_change, v_amount);
       end if;
     end if;
 
@@ -630,12 +620,24 @@ begin
 
   -- One statement: to start five would cost a small batch more than what they write.
   with attempted as (
-    insert into attempts (tenant_id, environment, key, item, created_at, operation, request, position, result_id, refusal)
-      select p_tenant_id, p_environment, p_keys[i], p_items[i], v_now, p_operations[i], p_requests[i], v_posted[i],
-             case when v_code[i] is null then p_ids[i] end,
-             case when v_code[i] is not null then jsonb_build_object('code', v_code[i], 'detail', v_detail[i]) end
-      from generate_series(1, n) i
-      where v_done[i] is not true
+    insert into attempts (tenant_id, environment, key, first_item, created_at, operation, request, positions, result_ids,
+                          refusals)
+      select p_tenant_id, p_environment, p_keys[r], p_first_items[r], v_now, p_operations[r], p_requests[r],
+             case p_first_commands[r + 1] - p_first_commands[r] when 1 then array[v_posted[p_first_commands[r]]]
+               else v_posted[p_first_commands[r]:p_first_commands[r + 1] - 1] end,
+             case when v_code is not null then (
+               select array_agg(case when v_code[i] is null then p_ids[i] end order by i)
+               from generate_series(p_first_commands[r], p_first_commands[r + 1] - 1) i
+             ) when p_first_commands[r + 1] - p_first_commands[r] = 1 then array[p_ids[p_first_commands[r]]]
+               else p_ids[p_first_commands[r]:p_first_commands[r + 1] - 1] end,
+             case when v_code is not null then (
+               select case when count(v_code[i]) > 0 then
+                 array_agg(case when v_code[i] is not null then jsonb_build_object('code', v_code[i], 'detail', v_detail[i]) end
+                           order by i) end
+               from generate_series(p_first_commands[r], p_first_commands[r + 1] - 1) i
+             ) end
+      from generate_series(1, cardinality(p_keys)) r
+      where v_done[p_first_commands[r]] is not true
   ), transferred as (
     insert into transfers (tenant_id, environment, position, id, created_at, effective_date, kind, description, metadata,
                            reverses_id, hold_id, link_id, exchange)

@@ -5,6 +5,7 @@
 import { Type } from 'typebox';
 import type { Caller } from '../../../platform/access.ts';
 import type { Transaction } from '../../../platform/db.ts';
+import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';
 import { formatMoney } from '../../../platform/money.ts';
 import type { Books } from '../books.ts';
@@ -89,15 +90,16 @@ export async function adjust(
   if (change === 0n) return;
   const account = formatId('acc', account_uuid);
   const counterpart = formatId('acc', await adjustmentsAccount(tx, caller));
+  const transfer = {
+    debit_account_id: change > 0n ? counterpart : account,
+    credit_account_id: change > 0n ? account : counterpart,
+    amount: formatMoney(change > 0n ? change : -change, caller.base_currency),
+    description,
+  };
   const command = transferCommand(
-    {
-      debit_account_id: change > 0n ? counterpart : account,
-      credit_account_id: change > 0n ? account : counterpart,
-      amount: formatMoney(change > 0n ? change : -change, caller.base_currency),
-      description,
-    },
+    transfer,
     // What makes it happen once is the key of the request, kept by `createOnce` in the same commit.
-    { key: `v1-adjustment:${newUuid()}`, operation, item: 0 },
+    { key: `v1-adjustment:${newUuid()}`, operation, item: 0, request: canonicalRequest(transfer) },
   );
   const [outcome] = await books.posting.postWithin(tx, caller, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');

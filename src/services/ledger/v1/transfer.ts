@@ -62,17 +62,18 @@ export async function transfer(
     throw refuse('same_account', `Both accounts are ${from.number}.`);
   }
   const hundredths = BigInt(path.amount).toString();
-  const command: Command = {
-    ...transferCommand(
-      {
-        debit_account_id: formatId('acc', from.uuid),
-        credit_account_id: formatId('acc', to.uuid),
-        amount: formatMoney(minor, caller.base_currency),
-      },
-      { ...attempt, item: 0 },
-    ),
-    request: canonicalRequest({ from: String(from.number), to: String(to.number), amount: hundredths }),
-  };
+  const command = transferCommand(
+    {
+      debit_account_id: formatId('acc', from.uuid),
+      credit_account_id: formatId('acc', to.uuid),
+      amount: formatMoney(minor, caller.base_currency),
+    },
+    {
+      ...attempt,
+      item: 0,
+      request: canonicalRequest({ from: String(from.number), to: String(to.number), amount: hundredths }),
+    },
+  );
   const [outcome] = await books.posting.submit(caller, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');
   if (outcome.code !== null) {
