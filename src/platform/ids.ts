@@ -49,18 +49,13 @@ export function newUuid(): string {
   return v7({ random, msecs, seq });
 }
 
-/** Ids of late, in both forms: the same accounts come again and again, and to convert was a fifth of a batch's time. */
+/** Ids that came of late: the same accounts come again and again, and to parse them was a tenth of a batch's time. */
 const REMEMBERED_IDS = 50_000;
-const formatted = new LRUCache<string, string>({ max: REMEMBERED_IDS });
 const parsed = new LRUCache<string, string>({ max: REMEMBERED_IDS });
 
 /** The public form of a UUID: `formatId('trf', uuid)`. */
 export function formatId(prefix: IdPrefix, uuid: string): string {
-  const known = formatted.get(uuid);
-  if (known?.startsWith(`${prefix}_`) === true) return known;
-  const id = fromUUID(uuid, prefix);
-  formatted.set(uuid, id);
-  return id;
+  return fromUUID(uuid, prefix);
 }
 
 /** The UUID in a public id, or undefined if it is not a well-formed id with this prefix. */

@@ -173,12 +173,12 @@ interface TransferTerms {
 
 /** Data of the event that tells of a transfer. Position and time are the envelope's. */
 export function transferEvent(
-  id: string,
+  public_id: string,
   legs: readonly Leg[],
   terms: TransferTerms & { hold_id?: string },
 ): string {
   return JSON.stringify({
-    id: formatId('trf', id),
+    id: public_id,
     entries: legs.map((leg, index) => ({
       leg: index + 1,
       account_id: leg.account ?? formatId('acc', leg.account_id),
@@ -216,18 +216,20 @@ function commandOf(
 ): Command {
   const legs = legsOf(body);
   const id = newUuid();
+  const public_id = formatId('trf', id);
   const effective_date = body.effective_date === undefined ? undefined : existingDate(body.effective_date);
   const terms = termsOf(body);
   const { description, metadata, exchange } = terms;
   return {
     id,
+    public_id,
     kind: 'transfer',
     ...identity,
     effective_date,
     description,
     metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
     exchange: exchange === undefined ? undefined : JSON.stringify(exchange),
-    event: transferEvent(id, legs, { ...terms, link_id: identity.link_id, effective_date }),
+    event: transferEvent(public_id, legs, { ...terms, link_id: identity.link_id, effective_date }),
     legs,
   };
 }
@@ -235,7 +237,7 @@ function commandOf(
 /** The transfer that a command was just posted as. */
 function postedTransfer(command: Command, outcome: Outcome, terms: TransferTerms): Transfer {
   return {
-    id: formatId('trf', command.id),
+    id: command.public_id ?? formatId('trf', command.id),
     position: Number(outcome.position),
     kind: command.kind === 'reversal' ? 'reversal' : 'transfer',
     created_at: outcome.created_at,

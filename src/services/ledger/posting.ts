@@ -45,6 +45,8 @@ export interface Leg {
 
 export interface Command {
   id: string;
+  /** The same id in its public form, where it was needed already. */
+  public_id?: string;
   kind: keyof typeof commandKinds;
   /** Idempotency key, and the command's place in its batch: 0 for a single request, from 1 on otherwise. */
   key: string;
@@ -154,11 +156,18 @@ const post = {
     .join(', ')})`,
 };
 
-/** An array of values that need no quotes: numbers, ids, dates. Absent members are NULL; so is an array of only those. */
-function plainArray(values: readonly (string | number | bigint | boolean | undefined)[]): string | null {
+/**
+ * An array with what `read` finds in each item and needs no quotes: numbers, ids, dates. Where it finds nothing the
+ * member is NULL; so is an array of only those.
+ */
+function plainArray<Item>(
+  items: readonly Item[],
+  read: (item: Item) => string | number | bigint | boolean | undefined,
+): string | null {
   let text = '';
   let present = false;
-  for (const value of values) {
+  for (const item of items) {
+    const value = read(item);
     if (value === undefined) {
       text += ',NULL';
     } else {
@@ -170,22 +179,34 @@ function plainArray(values: readonly (string | number | bigint | boolean | undef
 }
 
 /** An array of any texts, quoted as PostgreSQL reads array literals. */
-function textArray(values: readonly (string | undefined)[]): string | null {
-  return plainArray(
-    values.map((value) => (value === undefined ? undefined : `"${value.replaceAll(/["\\]/g, '\\$&')}"`)),
-  );
+function textArray<Item>(items: readonly Item[], read: (item: Item) => string | undefined): string | null {
+  return plainArray(items, (item) => {
+    const value = read(item);
+    return value === undefined ? undefined : `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
+  });
+}
+
+/** Texts without the separator, none of them empty; where there is none, NULL, and so is a list of only those. */
+function separatedTexts<Item>(
+  items: readonly Item[],
+  read: (item: Item) => string | undefined,
+): string | null {
+  let text = '';
+  let present = false;
+  for (const item of items) {
+    const value = read(item);
+    text += SEPARATOR;
+    if (value !== undefined) {
+      present = true;
+      text += value;
+    }
+  }
+  return present ? text.slice(1) : null;
 }
 
 /** A refusal as `ledger.attempts` keeps it; `refusalOf` reads it back. */
 function refusalText({ code, message, extra }: Problem): string {
   return JSON.stringify({ code, detail: { message, extra } });
-}
-
-/** Texts without the separator, none of them empty; absent members are NULL, and so is a list of only those. */
-function separatedTexts(values: readonly (string | undefined)[]): string | null {
-  return values.some((value) => value !== undefined)
-    ? values.map((value) => value ?? '').join(SEPARATOR)
-    : null;
 }
 
 function parametersOf(scope: Scope, commands: readonly Command[]): (string | null)[] {
@@ -196,13 +217,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
   const groups: (number | undefined)[] = [];
   let group = 0;
   const firstLegs: number[] = [];
-  const legCommands: number[] = [];
-  const legNumbers: number[] = [];
-  const legSlots: number[] = [];
-  const legCredits: boolean[] = [];
-  const legAmounts: bigint[] = [];
-  const legCurrencies: string[] = [];
-  const legReverses: (number | undefined)[] = [];
+  const legs: { leg: Leg; command: number; number: number }[] = [];
   for (const [index, command] of commands.entries()) {
     const before = commands[index - 1];
     const isFirst = command.key !== before?.key;
@@ -213,49 +228,45 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     // Groups of different requests have numbers of their own.
     if (isFirst || command.group !== before?.group) group += 1;
     groups.push(command.group === undefined ? undefined : group);
-    firstLegs.push(legCommands.length + 1);
+    firstLegs.push(legs.length + 1);
     for (const [number, leg] of command.legs.entries()) {
-      legCommands.push(index + 1);
-      legNumbers.push(number + 1);
-      legSlots.push(slots.get(leg.account_id) ?? 0);
-      legCredits.push(leg.side === 'credit');
-      legAmounts.push(leg.amount);
-      legCurrencies.push(leg.currency);
-      legReverses.push(leg.reverses_leg);
+      legs.push({ leg, command: index + 1, number: number + 1 });
     }
   }
-  firstLegs.push(legCommands.length + 1);
+  firstCommands.push(commands.length + 1);
+  firstLegs.push(legs.length + 1);
+  const itself = <Value>(value: Value) => value;
   return [
     scope.tenant_id,
     scope.environment,
-    plainArray(commands.map(({ id }) => id)),
-    plainArray(commands.map(({ kind }) => commandKinds[kind])),
-    separatedTexts(requests.map(({ key }) => key)),
-    plainArray(requests.map(({ item }) => item)),
-    separatedTexts(requests.map(({ operation }) => operation)),
-    separatedTexts(requests.map(({ request }) => request)),
-    plainArray([...firstCommands, commands.length + 1]),
-    plainArray(groups),
-    plainArray(commands.map(({ link_id }) => link_id)),
-    plainArray(commands.map(({ effective_date }) => effective_date)),
-    textArray(commands.map(({ description }) => description)),
-    separatedTexts(commands.map(({ metadata }) => metadata)),
-    separatedTexts(commands.map(({ exchange }) => exchange)),
-    plainArray(commands.map(({ ref }) => ref)),
-    plainArray(commands.map(({ amount }) => amount)),
-    plainArray(commands.map(({ expires_at }) => expires_at)),
-    plainArray(commands.map(({ final }) => final)),
-    separatedTexts(commands.map(({ event }) => event)),
-    separatedTexts(commands.map(({ refused }) => refused && refusalText(refused))),
-    plainArray(firstLegs),
-    plainArray(ids),
-    plainArray(legCommands),
-    plainArray(legNumbers),
-    plainArray(legSlots),
-    plainArray(legCredits),
-    plainArray(legAmounts),
-    plainArray(legCurrencies),
-    plainArray(legReverses),
+    plainArray(commands, ({ id }) => id),
+    plainArray(commands, ({ kind }) => commandKinds[kind]),
+    separatedTexts(requests, ({ key }) => key),
+    plainArray(requests, ({ item }) => item),
+    separatedTexts(requests, ({ operation }) => operation),
+    separatedTexts(requests, ({ request }) => request),
+    plainArray(firstCommands, itself),
+    plainArray(groups, itself),
+    plainArray(commands, ({ link_id }) => link_id),
+    plainArray(commands, ({ effective_date }) => effective_date),
+    textArray(commands, ({ description }) => description),
+    separatedTexts(commands, ({ metadata }) => metadata),
+    separatedTexts(commands, ({ exchange }) => exchange),
+    plainArray(commands, ({ ref }) => ref),
+    plainArray(commands, ({ amount }) => amount),
+    plainArray(commands, ({ expires_at }) => expires_at),
+    plainArray(commands, ({ final }) => final),
+    separatedTexts(commands, ({ event }) => event),
+    separatedTexts(commands, ({ refused }) => refused && refusalText(refused)),
+    plainArray(firstLegs, itself),
+    plainArray(ids, itself),
+    plainArray(legs, ({ command }) => command),
+    plainArray(legs, ({ number }) => number),
+    plainArray(legs, ({ leg }) => slots.get(leg.account_id)),
+    plainArray(legs, ({ leg }) => leg.side === 'credit'),
+    plainArray(legs, ({ leg }) => leg.amount),
+    plainArray(legs, ({ leg }) => leg.currency),
+    plainArray(legs, ({ leg }) => leg.reverses_leg),
   ];
 }
 

@@ -150,7 +150,7 @@ export async function reverseTransfer(
       effective_date,
       description,
       metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
-      event: transferEvent(id, legs, { description, metadata, reverses_id, effective_date }),
+      event: transferEvent(formatId('trf', id), legs, { description, metadata, reverses_id, effective_date }),
       legs,
     };
   });

@@ -143,7 +143,12 @@ function stepCommand(
     const legs = holdLegs(terms, amount ?? 0n, step.amount?.currency ?? terms.currency);
     if (kind !== 'capture') return { ...common, event: holdEvent(terms, { id, kind }), legs };
     const transfer: unknown = JSON.parse(
-      transferEvent(id, legs, { description, metadata, effective_date, hold_id: formatId('hld', uuid) }),
+      transferEvent(formatId('trf', id), legs, {
+        description,
+        metadata,
+        effective_date,
+        hold_id: formatId('hld', uuid),
+      }),
     );
     return { ...common, event: holdEvent(terms, { id, kind }, { transfer }), legs };
   });
