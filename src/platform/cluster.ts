@@ -28,7 +28,7 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -44,12 +44,15 @@ export const PORT = 5432;
 const stop_timeout_ms = 120_000;
 const log_limit_bytes = 10 * 1024 * 1024;
 
+/** A sixteenth of the memory, since the machine runs everything else too: 128 MB to 2 GB. */
+const shared_buffers_mb = Math.round(Math.min(2_048, Math.max(128, totalmem() / 2 ** 20 / 16)));
+
 /**
- * Written to postgresql.conf when a cluster is made, where an operator may change them. Sized for a small machine
- * that runs everything else too; durability is PostgreSQL's default: on.
+ * Written to postgresql.conf when a cluster is made, where an operator may change them. Durability is PostgreSQL's
+ * default: on.
  */
 const initial_settings = {
-  shared_buffers: '256MB',
+  shared_buffers: `${shared_buffers_mb}MB`,
   max_connections: '100',
   max_wal_size: '4GB',
   // Files once made are used again: to make one takes a commit as long as a hundred postings.
