@@ -236,7 +236,7 @@ begin
     end loop;
   end loop;
 
-  -- One look along the index for all of them: to look for each anew took three times as long.
+  -- One look along the index for all of them (docs/performance.md).
   select array_agg(found.id), array_agg(found.gate), array_agg(found.currency), array_agg(found.credit_normal),
          array_agg(found.credit_limit), array_agg(found.debits_posted), array_agg(found.credits_posted),
          array_agg(found.debits_pending), array_agg(found.credits_pending), array_agg(found.floor), array_agg(found.ctid)
@@ -291,6 +291,7 @@ begin
     k := p_kinds[i];
     v_refusal := null;
     v_context := null;
+    l_applied := l_first - 1;
 
     if p_refusals[i] is not null then
       v_refusal := p_refusals[i]::json ->> 'code';
@@ -384,16 +385,7 @@ begin
           end loop;
         end if;
 
-        if v_refusal is not null then
-          for x in l_first..l_applied loop
-            s := p_leg_slots[x];
-            if p_leg_credits[x] then
-              a_credits[s] := a_credits[s] - p_leg_amounts[x];
-            else
-              a_debits[s] := a_debits[s] - p_leg_amounts[x];
-            end if;
-          end loop;
-        else
+        if v_refusal is null then
           v_position := v_position + 1;
           v_posted[i] := v_position;
           for x in l_first..l_last loop
@@ -572,18 +564,19 @@ begin
     end if;
 
     if v_refusal is not null then
+      -- Whatever legs were applied are taken back: those of the command, and of the group before it, if it was posted.
+      if v_code[i_group] is null then
+        l_first := p_first_legs[i_group];
+      end if;
+      for x in l_first..l_applied loop
+        s := p_leg_slots[x];
+        if p_leg_credits[x] then
+          a_credits[s] := a_credits[s] - p_leg_amounts[x];
+        else
+          a_debits[s] := a_debits[s] - p_leg_amounts[x];
+        end if;
+      end loop;
       if i > i_group and v_code[i_group] is null then
-        -- All of the group is taken back.
-        for x in p_first_legs[i_group]..l_first - 1 loop
-          if v_posted[p_leg_commands[x]] is not null then
-            s := p_leg_slots[x];
-            if p_leg_credits[x] then
-              a_credits[s] := a_credits[s] - p_leg_amounts[x];
-            else
-              a_debits[s] := a_debits[s] - p_leg_amounts[x];
-            end if;
-          end if;
-        end loop;
         v_position := v_position - (i - i_group);
         for x in i_group..i - 1 loop
           v_posted[x] := null;
