@@ -419,7 +419,7 @@ export const integrityQueries: readonly IntegrityQuery[] = [
         end as detail offset 0) f
       where f.detail <> ''
       union all
-      select null, a.position, format('item %s of the attempt with key %s has %s', a.item, a.key,
+      select 'attempt ' || a.key, a.position, format('item %s has %s', a.item,
         case when a.refusal is null then 'neither a result nor a refusal' else 'a result and a refusal' end)
       from ledger.attempt_outcomes a where ${own('a')} and (a.result_id is null) = (a.refusal is null)`,
   },

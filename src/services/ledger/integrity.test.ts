@@ -650,6 +650,24 @@ test('data and seal altered together are known by the seal after it', async () =
   assert.notEqual(rewritten.sealed_hash, kept.sealed_hash);
 });
 
+test('items of an attempt with both a result and a refusal, and with neither', async () => {
+  const refusal = `'{"code": "x", "detail": null}'::jsonb`;
+  await tamper(
+    `insert into ledger.attempts (tenant_id, environment, key, first_item, created_at, operation, request, positions,
+       result_ids, refusals)
+     values ($1, $2, 'mixed', 1, now(), '', '', array[null::bigint, null], array[gen_random_uuid(), null],
+             array[${refusal}, null])`,
+  );
+  const report = await checkIntegrity(db, bank.scope, { deep: false });
+  const found = report.checks
+    .find(({ name }) => name === 'attempts')
+    ?.findings.map(({ subject, detail }) => `${subject}: ${detail}`);
+  assert.deepEqual(found?.sort(), [
+    'attempt mixed: item 1 has a result and a refusal',
+    'attempt mixed: item 2 has neither a result nor a refusal',
+  ]);
+});
+
 test('findings are bounded, and it is said that there are more', async () => {
   await tamper(
     `insert into ledger.attempts (tenant_id, environment, key, first_item, created_at, operation, request, positions, result_ids)

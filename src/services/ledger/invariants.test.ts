@@ -178,6 +178,62 @@ test('entries that are not balanced, or are not what their accounts stand at, ca
   }
 });
 
+test('an account is of the type of its code in the chart, and neither changes, whoever asks', async () => {
+  const { tenant_id, environment } = a.scope;
+  const open = (code: string, type: string) =>
+    `insert into ledger.accounts (tenant_id, environment, id, number, type, currency, chart_code, name)
+     values ('${tenant_id}', '${environment}', gen_random_uuid(), 99, '${type}', 'BRL', '${code}', 'x')`;
+  for (const [client, role] of [
+    [ledger, undefined],
+    [operator, 'financialapi_owner'],
+    [operator, undefined],
+  ] as const) {
+    for (const sql of [open('nowhere', 'liability'), open('2100', 'asset')]) {
+      const { code, message } = await refusalOf(client, a.scope, sql, role);
+      assert.equal(code, '23503', message);
+      assert.match(message, /the chart of accounts has no code/);
+    }
+  }
+  for (const role of ['financialapi_owner', undefined]) {
+    for (const sql of [
+      "update ledger.accounts set type = 'asset'",
+      "update ledger.accounts set normal_side = 'debit'",
+      "update ledger.accounts set chart_code = '1100'",
+      "update ledger.chart_of_accounts set type = 'asset'",
+      "update ledger.chart_of_accounts set code = code || '0'",
+      'delete from ledger.chart_of_accounts',
+      'truncate ledger.chart_of_accounts',
+    ]) {
+      const { code, message } = await refusalOf(operator, a.scope, sql, role);
+      assert.equal(code, APPEND_ONLY, `${sql}: ${message}`);
+    }
+  }
+});
+
+test('an attempt without an outcome for each of its items cannot be kept by anybody', async () => {
+  const { tenant_id, environment } = a.scope;
+  const keep = (results: string, positions: string, refusals: string) =>
+    `insert into ledger.attempts (tenant_id, environment, key, first_item, created_at, operation, request, positions,
+       result_ids, refusals)
+     values ('${tenant_id}', '${environment}', 'odd', 0, now(), '', '', ${positions}, ${results}, ${refusals})`;
+  const id = 'gen_random_uuid()';
+  const refusal = `'{"code": "x"}'::jsonb`;
+  for (const sql of [
+    keep("'{}'", "'{}'", 'null'),
+    keep('array[null::uuid]', 'array[null::bigint]', 'null'),
+    keep(`array[${id}]`, 'array[1, 2]', 'null'),
+    keep(`array[${id}]`, 'array[1]', `array[${refusal}]`),
+    keep(`array[${id}, null]`, 'array[1, null]', `array[null::jsonb, null]`),
+    keep(`array[${id}, null]`, 'array[1, null]', `array[${refusal}]`),
+  ]) {
+    for (const client of [ledger, operator]) {
+      const { code, message } = await refusalOf(client, a.scope, sql);
+      assert.equal(code, CHECK_VIOLATION, `${sql}: ${message}`);
+      assert.match(message, /attempts_have_outcomes/);
+    }
+  }
+});
+
 test('counters beyond the credit limit, below zero, or left on a closed account cannot be written by anybody', async () => {
   const where = (id: string) => `where id = '${parseId('acc', id)}'`;
   for (const [sql, constraint] of [

@@ -109,7 +109,7 @@ comment on column ledger.accounts.version is 'Counts edits, not postings; the ET
 
 -- An account is of the type of its code in the chart, and neither can change any more. Not a foreign key, whose columns
 -- are compared for every row that is updated, and not a generated column, whose expression is parsed for each: both
--- together took an eighth of a posting (docs/performance.md).
+-- together took a tenth of a posting (docs/performance.md).
 create function ledger.check_chart_code() returns trigger language plpgsql as $$
 begin
   perform from ledger.chart_of_accounts c
@@ -240,7 +240,14 @@ create table ledger.attempts (
   result_ids uuid[] not null,
   refusals jsonb[],
   primary key (tenant_id, environment, key),
-  check (cardinality(positions) = cardinality(result_ids))
+  -- Each item has a result or a refusal; that it is not both of one and neither of another, the integrity check tells.
+  constraint attempts_have_outcomes check (
+    cardinality(result_ids) > 0 and cardinality(positions) = cardinality(result_ids)
+    and case when refusals is null then array_position(result_ids, null) is null
+      else cardinality(refusals) = cardinality(result_ids)
+        and cardinality(array_remove(result_ids, null)) + cardinality(array_remove(refusals, null)) = cardinality(result_ids)
+    end
+  )
 );
 comment on table ledger.attempts is 'What became of every request that creates or moves, refusals too, under its idempotency key';
 comment on column ledger.attempts.first_item is '0 for a single request; 1 for a batch, whose items are the members of the arrays';
