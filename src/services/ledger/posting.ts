@@ -16,6 +16,7 @@ import {
   type Transaction,
 } from '../../platform/db.ts';
 import { type Problem, refuse } from '../../platform/problem.ts';
+import { refusalText } from './refusal.ts';
 
 /** Numbers as `ledger.post` knows them. */
 const commandKinds = {
@@ -202,11 +203,6 @@ function separatedTexts<Item>(
     }
   }
   return present ? text.slice(1) : null;
-}
-
-/** A refusal as `ledger.attempts` keeps it; `refusalOf` reads it back. */
-function refusalText({ code, message, extra }: Problem): string {
-  return JSON.stringify({ code, detail: { message, extra } });
 }
 
 function parametersOf(scope: Scope, commands: readonly Command[]): (string | null)[] {

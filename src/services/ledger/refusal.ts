@@ -10,8 +10,14 @@ import type { Command, Outcome } from './posting.ts';
 
 type Code = keyof typeof refuse.types;
 
-function isCode(code: string): code is Code {
+/** Whether a code is one of the ledger's catalogue. */
+export function isCode(code: string): code is Code {
   return Object.hasOwn(refuse.types, code);
+}
+
+/** A refusal in words, as `ledger.attempts` keeps it. */
+export function refusalText({ code, message, extra }: Problem): string {
+  return JSON.stringify({ code, detail: { message, extra } });
 }
 
 function text(value: unknown): string | undefined {

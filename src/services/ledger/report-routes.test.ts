@@ -406,6 +406,55 @@ test('attempts at other things: accounts, the chart, holds and captures say wher
   assert.deepEqual(released.attempt.result, place);
 });
 
+test('a refusal to open an account or to add to the chart is kept, and stays so when its reason is gone', async () => {
+  const key = newUuid();
+  const ask = (url: string, body: object, used = key) =>
+    bank.ask('POST', url, body, { 'idempotency-key': used });
+  const account = { name: 'Early', currency: 'BRL', chart_code: '2950' };
+  const first = await ask('/api/v2/accounts', account);
+  assert.equal(first.body.code, 'chart_code_not_found');
+  assert.equal(first.headers['idempotent-replayed'], undefined);
+  const kept = await bank.get(`/api/v2/attempts/${key}`);
+  assert.deepEqual([kept.outcome, kept.problem.code], ['refused', first.body.code]);
+  assert.deepEqual(kept.request, { ...account, may_send: true, may_receive: true });
+
+  const code = { code: '2950', name: 'Late', type: 'liability' };
+  const orphan = newUuid();
+  const refused = await ask('/api/v2/chart-of-accounts', { ...code, parent_code: '2949' }, orphan);
+  assert.equal(refused.body.code, 'chart_code_not_found');
+  await bank.post('/api/v2/chart-of-accounts', code);
+  for (const [url, body, used, before] of [
+    ['/api/v2/accounts', account, key, first],
+    ['/api/v2/chart-of-accounts', { ...code, parent_code: '2949' }, orphan, refused],
+  ] as const) {
+    const again = await ask(url, body, used);
+    assert.equal(again.status, before.status);
+    assert.equal(again.headers['idempotent-replayed'], 'true');
+    assert.deepEqual({ ...again.body, request_id: undefined }, { ...before.body, request_id: undefined });
+  }
+  assert.equal((await ask('/api/v2/accounts', account, newUuid())).status, 201);
+});
+
+test('a key that was refused for one thing cannot be used for another, whichever came first', async () => {
+  const transfer = { debit_account_id: bruno, credit_account_id: ana, amount: brl('99999.00') };
+  const account = { name: 'Early', currency: 'BRL', chart_code: '2999' };
+  const asked = [
+    ['/api/v2/transfers', transfer],
+    ['/api/v2/accounts', account],
+    ['/api/v2/transfers/batch', { transfers: [transfer, transfer] }],
+  ] as const;
+  for (const [url, body] of asked) {
+    const headers = { 'idempotency-key': newUuid() };
+    await bank.ask('POST', url, body, headers);
+    for (const [other, otherBody] of asked) {
+      if (other === url) continue;
+      const answer = await bank.ask('POST', other, otherBody, headers);
+      assert.equal(answer.body.code, 'idempotency_key_reused', `${url}, then ${other}: ${answer.text}`);
+      assert.deepEqual(answer.body.differs, [`operation: POST ${url}`]);
+    }
+  }
+});
+
 test('the attempt at a batch has an outcome for each item', async () => {
   const key = newUuid();
   const good = { debit_account_id: cash, credit_account_id: ana, amount: brl('1.00') };
