@@ -55,7 +55,7 @@ const initial_settings = {
   shared_buffers: `${shared_buffers_mb}MB`,
   max_connections: '100',
   max_wal_size: '4GB',
-  // Files once made are used again: to make one takes a commit as long as a hundred postings.
+  // Files once made are used again: a commit that needs a new one waits until its 16 MB are written.
   min_wal_size: '2GB',
   checkpoint_timeout: '15min',
   timezone: 'UTC',

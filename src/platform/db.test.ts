@@ -200,6 +200,24 @@ test('more work than connections waits its turn, and every connection comes back
   assert.equal(waiting, 0);
 });
 
+test('a session keeps its connection between statements, takes another after an error, and gives it back', async () => {
+  const Pid = Type.Object({ pid: Type.Integer() });
+  const session = db.session();
+  const pid = async () => (await session.rows(Pid, 'select pg_backend_pid() as pid'))[0]?.pid;
+  const first = await pid();
+  assert.equal(await pid(), first);
+  await assert.rejects(session.run('select 1 / 0'), { code: '22012' });
+  const second = await pid();
+  assert.notEqual(second, first);
+  await superuser.query('select pg_terminate_backend($1)', [second]);
+  await assert.rejects(pid());
+  assert.notEqual(await pid(), second);
+  session.release();
+  session.release();
+  const { open, idle } = db.connections();
+  assert.equal(open, idle);
+});
+
 test('a row that is not as its schema says is a bug, and says which', async () => {
   await assert.rejects(db.rows(Row, "select 'x' as n"), /a row is not as its schema says.*select 'x' as n/);
 });
