@@ -1,4 +1,4 @@
-import { defineProblems } from '../../platform/problem.ts';
+import { defineProblems, type Problem } from '../../platform/problem.ts';
 
 /** Every refusal of the ledger. Those of `ledger.post` carry the same codes in SQL. */
 export const refuse = defineProblems({
@@ -236,3 +236,15 @@ export const refuse = defineProblems({
     meaning: '`from` must not be later than `to`.',
   },
 });
+
+type Code = keyof typeof refuse.types;
+
+/** Whether a code is one of the ledger's catalogue. */
+export function isCode(code: string): code is Code {
+  return Object.hasOwn(refuse.types, code);
+}
+
+/** A refusal in words, as `ledger.attempts` keeps it. */
+export function refusalText({ code, message, extra }: Problem): string {
+  return JSON.stringify({ code, detail: { message, extra } });
+}

@@ -4,8 +4,7 @@ import type { Database, Scope, Transaction } from '../../platform/db.ts';
 import { keyReused } from '../../platform/idempotency.ts';
 import { Problem } from '../../platform/problem.ts';
 import type { Attempt } from './books.ts';
-import { refuse } from './errors.ts';
-import { isCode, refusalText } from './refusal.ts';
+import { isCode, refusalText, refuse } from './errors.ts';
 
 const Kept = Type.Object({
   operation: Type.String(),

@@ -16,7 +16,7 @@ import {
   type Transaction,
 } from '../../platform/db.ts';
 import { type Problem, refuse } from '../../platform/problem.ts';
-import { refusalText } from './refusal.ts';
+import { refusalText } from './errors.ts';
 
 /** Numbers as `ledger.post` knows them. */
 const commandKinds = {

@@ -5,20 +5,8 @@ import { formatId, newUuid } from '../../platform/ids.ts';
 import { formatMoney, type Money } from '../../platform/money.ts';
 import { Problem } from '../../platform/problem.ts';
 import type { Attempt } from './books.ts';
-import { refuse } from './errors.ts';
+import { isCode, refuse } from './errors.ts';
 import type { Command, Outcome } from './posting.ts';
-
-type Code = keyof typeof refuse.types;
-
-/** Whether a code is one of the ledger's catalogue. */
-export function isCode(code: string): code is Code {
-  return Object.hasOwn(refuse.types, code);
-}
-
-/** A refusal in words, as `ledger.attempts` keeps it. */
-export function refusalText({ code, message, extra }: Problem): string {
-  return JSON.stringify({ code, detail: { message, extra } });
-}
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
