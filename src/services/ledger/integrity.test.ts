@@ -142,17 +142,37 @@ async function fill(): Promise<Books> {
 
 beforeEach(async () => {
   bank = await platform.newTenant();
+  const seal = await takeSealing();
   books = await fill();
-  // The server may be sealing at this very moment, and is then left to it: until that is over, nothing is sealed yet.
-  const unsealed = async () => {
-    const { rows } = await superuser.query('select from ledger.scopes_to_seal() where tenant_id = $1', [
-      bank.scope.tenant_id,
-    ]);
-    return rows.length > 0;
-  };
-  do await sealAll(db, bank.scope);
-  while (await unsealed());
+  await seal(1_000);
+  await leaveSealing();
 });
+
+const sealLock = "hashtextextended('ledger.seal/' || $1 || '/' || $2, 0)";
+
+/**
+ * Leaves the sealing of these books to the superuser's session: the server, which seals about every second and might
+ * do so midway through filling them, passes them over.
+ */
+async function takeSealing(): Promise<(limit: number) => Promise<number>> {
+  const { tenant_id, environment } = bank.scope;
+  await superuser.query(`select pg_advisory_lock(${sealLock})`, [tenant_id, environment]);
+  return async (limit) => {
+    const { rows } = await superuser.query('select ledger.seal($1, $2, $3) as sealed', [
+      tenant_id,
+      environment,
+      limit,
+    ]);
+    return Number(rows[0].sealed);
+  };
+}
+
+async function leaveSealing(): Promise<void> {
+  await superuser.query(`select pg_advisory_unlock(${sealLock})`, [
+    bank.scope.tenant_id,
+    bank.scope.environment,
+  ]);
+}
 
 /** Changes rows behind the back of every rule and trigger; `$1` and `$2` are tenant and environment. */
 async function tamper(sql: string, parameters: unknown[] = []): Promise<void> {
@@ -204,22 +224,11 @@ async function expectFound(expected: Record<string, [subject: string, detail: Re
 
 const mine = 'tenant_id = $1 and environment = $2';
 
-/** Leaves the sealing of these books to the superuser's session: the server seals them no more. */
+/** Forgets what was sealed and leaves the sealing to the test, block by block. */
 async function sealByHand(): Promise<(limit: number) => Promise<number>> {
-  const { tenant_id, environment } = bank.scope;
-  await superuser.query("select pg_advisory_lock(hashtextextended('ledger.seal/' || $1 || '/' || $2, 0))", [
-    tenant_id,
-    environment,
-  ]);
+  const seal = await takeSealing();
   await tamper(`delete from ledger.seals where ${mine}`);
-  return async (limit) => {
-    const { rows } = await superuser.query('select ledger.seal($1, $2, $3) as sealed', [
-      tenant_id,
-      environment,
-      limit,
-    ]);
-    return Number(rows[0].sealed);
-  };
+  return seal;
 }
 
 test('a ledger with every kind of operation in it is clean, sealed or not', async () => {
