@@ -1,12 +1,13 @@
 /** The server under load: boots everything as `npm start` does, makes a tenant and tells the parent how to reach it. */
-import { createKey, createTenant } from '../src/platform/access.ts';
+import { createKey } from '../src/platform/access/access.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
 import { boot } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { services } from '../src/services.ts';
 
 const running = await boot(readConfig(process.env), services);
 const tenant_id = await createTenant(running.platform, { name: 'Bench', base_currency: 'BRL' });
-const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, 'bench');
+const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, { label: 'bench' });
 const answer = await running.app.inject({
   method: 'POST',
   url: '/api/v2/chart-of-accounts',

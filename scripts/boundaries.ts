@@ -43,7 +43,7 @@ const forbidden: IForbiddenRuleType[] = [
     severity: 'error',
     from: {
       path: '^src/',
-      pathNot: ['^src/platform/(db|migrate|postgres|cluster|testing)\\.ts$', '\\.test\\.ts$'],
+      pathNot: ['^src/platform/(db|listen|migrate|postgres|cluster|testing)\\.ts$', '\\.test\\.ts$'],
     },
     to: { path: 'node_modules/pg/' },
   },

@@ -6,7 +6,7 @@
  * Exit code: 0 all is well, 1 something is wrong in the books, 2 they could not be checked.
  */
 import { parseArgs } from 'node:util';
-import { listScopes } from '../src/platform/access.ts';
+import { listScopes } from '../src/platform/access/tenant.ts';
 import { type Config, readConfig } from '../src/platform/config.ts';
 import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
 import { formatId, parseId } from '../src/platform/ids.ts';

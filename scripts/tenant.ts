@@ -7,7 +7,8 @@
  *   npm run tenant -- revoke --key fa_…
  */
 import { parseArgs } from 'node:util';
-import { createKey, createTenant, revokeKey } from '../src/platform/access.ts';
+import { createKey, revokeKey } from '../src/platform/access/access.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
 import { readConfig, StartupError } from '../src/platform/config.ts';
 import { findExponent } from '../src/platform/currencies.ts';
 import { type Environment, openDatabase } from '../src/platform/db.ts';
@@ -66,7 +67,7 @@ async function main(): Promise<void> {
     } else {
       throw new StartupError(usage);
     }
-    const key = await createKey(db, { tenant_id, environment }, values.label);
+    const key = await createKey(db, { tenant_id, environment }, { label: values.label });
     console.log(`tenant  ${formatId('ten', tenant_id)}`);
     console.log(`key     ${key}   (${environment}; shown this once)`);
   } finally {

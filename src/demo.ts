@@ -4,7 +4,8 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createKey, createTenant, listScopes, openAccess } from './platform/access.ts';
+import { createKey, isGoodKey } from './platform/access/access.ts';
+import { createTenant, listScopes } from './platform/access/tenant.ts';
 import type { Running } from './platform/boot.ts';
 import type { Config } from './platform/config.ts';
 
@@ -61,18 +62,12 @@ export async function openDemo(
   progress: (line: string) => void,
 ): Promise<Demo | undefined> {
   const known = findDemoKey(config);
-  if (known !== undefined) {
-    const still = await Promise.resolve(openAccess(running.platform).identify(known)).then(
-      () => true,
-      () => false,
-    );
-    if (still) return { key: known };
-  }
+  if (known !== undefined && (await isGoodKey(running.platform, known))) return { key: known };
   if ((await listScopes(running.platform)).length > 0) return undefined;
 
   progress('creating the demo institution');
   const tenant_id = await createTenant(running.platform, { name: 'Banco Exemplo', base_currency: 'BRL' });
-  const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, 'demo');
+  const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, { label: 'demo' });
   let count = 0;
   const post = async (url: string, body: object): Promise<Record<string, unknown>> => {
     count += 1;

@@ -1,5 +1,6 @@
 /** The whole platform in one list. */
 import type { Service } from './platform/service.ts';
+import { identity } from './services/identity/service.ts';
 import { ledger } from './services/ledger/service.ts';
 
-export const services: readonly Service[] = [ledger];
+export const services: readonly Service[] = [identity, ledger];

@@ -1,6 +1,7 @@
 /** The whole platform on a fresh database, for tests that go through its API. */
 import assert from 'node:assert/strict';
-import { createKey, createTenant } from './platform/access.ts';
+import { createKey } from './platform/access/access.ts';
+import { createTenant } from './platform/access/tenant.ts';
 import { boot, type Running } from './platform/boot.ts';
 import { readConfig } from './platform/config.ts';
 import type { Environment, Scope } from './platform/db.ts';
@@ -56,7 +57,7 @@ export async function openTestPlatform(settings: Record<string, string> = {}): P
   async function newTenant(environment: Environment = 'sandbox'): Promise<TestTenant> {
     const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });
     const scope = { tenant_id, environment };
-    const key = await createKey(running.platform, scope, 'test');
+    const key = await createKey(running.platform, scope, { label: 'test' });
     const ask: TestTenant['ask'] = async (method, url, body, headers = {}) => {
       const answer = await running.app.inject({
         method,

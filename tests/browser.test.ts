@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { findDemoKey, openDemo } from '../src/demo.ts';
-import { createKey, createTenant } from '../src/platform/access.ts';
+import { createKey } from '../src/platform/access/access.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { freshDatabase } from '../src/platform/testing.ts';
@@ -278,7 +279,7 @@ test('the reference never shows a key but that of the demo; its requests go with
   await page.goto('/docs');
   assert.equal(await page.locator('#reference').getAttribute('data-token'), '');
   const tenant_id = await createTenant(running.platform, { name: 'Another', base_currency: 'BRL' });
-  const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, 'own');
+  const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, { label: 'own' });
   await page.goto('/login?next=/docs');
   await page.getByLabel('API key').fill(key);
   await page.getByRole('button', { name: 'Log in with a key' }).click();

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { Client as SqlClient } from 'pg';
-import { createKey, createTenant } from '../src/platform/access.ts';
+import { createKey } from '../src/platform/access/access.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
 import { openDatabase, type Scope } from '../src/platform/db.ts';
 import { parseId } from '../src/platform/ids.ts';
 import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
@@ -71,7 +72,7 @@ async function newBank(): Promise<Bank> {
   });
   const tenant_id = await createTenant(platform, { name: 'Crowd', base_currency: 'BRL' });
   const scope: Scope = { tenant_id, environment: 'live' };
-  const key = await createKey(platform, scope, 'crowd');
+  const key = await createKey(platform, scope, { label: 'crowd' });
   await platform.close();
   const clients = new Map(
     [...servers, short].map((server) => [server, openClient(() => ({ url: server.url, key }))]),

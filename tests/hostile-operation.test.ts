@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { createKey, createTenant } from '../src/platform/access.ts';
+import { createKey } from '../src/platform/access/access.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { newUuid } from '../src/platform/ids.ts';
@@ -167,8 +168,12 @@ describe('a database that is gone', () => {
     );
     try {
       const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });
-      const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, 'test');
-      const fresh = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, 'fresh');
+      const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, { label: 'test' });
+      const fresh = await createKey(
+        running.platform,
+        { tenant_id, environment: 'sandbox' },
+        { label: 'fresh' },
+      );
       const ask = (method: 'GET' | 'POST', url: string, bearer = key) =>
         running.app.inject({
           method,
@@ -323,7 +328,7 @@ describe('logs', () => {
       },
     );
     const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });
-    key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, 'test');
+    key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, { label: 'test' });
     superuser = new Client({ connectionString: database.url });
     await superuser.connect();
   });

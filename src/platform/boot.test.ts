@@ -28,12 +28,13 @@ function serviceOf(name: string, told: string[], start?: () => void): Service {
     name,
     migrations: new URL('.', import.meta.url).pathname,
     problems: {},
+    permissions: { 'things:read': { meaning: 'See things' } },
     start: () => {
       start?.();
       told.push(`${name} starts`);
       return {
         routes: async (app) => {
-          app.get(`/api/v2/${name}`, async () => ({ ok: true }));
+          app.get(`/api/v2/${name}`, { config: { permission: 'things:read' } }, async () => ({ ok: true }));
         },
         stop: async () => {
           told.push(`${name} stops`);

@@ -1,10 +1,13 @@
 /** Starts the named services on one database and one HTTP server, in order, and stops them in the other. */
 import { fileURLToPath } from 'node:url';
 import type { DestinationStream } from 'pino';
-import { listScopes, openAccess } from './access.ts';
+import { openAccess } from './access/access.ts';
+import { openPermissions } from './access/permission.ts';
+import { listScopes } from './access/tenant.ts';
 import { type Config, StartupError } from './config.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
+import { listen } from './listen.ts';
 import { openLog } from './log.ts';
 import { mountMetrics, openMetrics } from './metrics.ts';
 import { type MigrationSource, migrate } from './migrate.ts';
@@ -127,11 +130,24 @@ export async function boot(
       return db;
     };
     const platform = open('platform');
-    const access = openAccess(platform);
+    const permissions = openPermissions(Object.assign({}, ...started.map((service) => service.permissions)));
+    const access = openAccess(platform, {
+      permissions,
+      onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
+    });
+    undo.push(() => access.stop());
+    const listening = await listen({
+      url: server.url,
+      role: 'platform',
+      channel: 'platform_access',
+      onNotice: () => access.forget(),
+      onError: (error) => log.warn({ err: error }, 'changes of access are not heard for now'),
+    });
+    undo.push(() => listening.stop());
 
     let url = config.public_url ?? '';
     const publicUrl = () => url;
-    const app = await buildServer({ access, log, publicUrl });
+    const app = await buildServer({ access, permissions, log, publicUrl });
     const metrics = openMetrics();
     mountMetrics(app, metrics);
     for (const [state, meaning] of [
@@ -173,6 +189,7 @@ export async function boot(
       const db = open(service.name);
       const instance = await service.start({
         db,
+        permissions,
         config,
         log: log.child({ service: service.name }),
         metrics,
@@ -180,6 +197,7 @@ export async function boot(
         publicUrl,
       });
       running.push(instance);
+      for (const authenticator of instance.authenticators ?? []) access.addAuthenticator(authenticator);
       undo.push(() => instance.stop());
       await app.register(instance.routes);
     }

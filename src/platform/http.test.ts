@@ -2,29 +2,37 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Type } from 'typebox';
+import type { Caller } from './access/caller.ts';
+import { openPermissions } from './access/permission.ts';
 import { type Api, buildServer, Text } from './http.ts';
 import { openLog } from './log.ts';
 import { refuse } from './problem.ts';
 
 let app: Api;
 let lines = '';
-const caller = {
+const caller: Caller = {
   tenant_id: '01890a5d-ac96-774b-bcce-b302099a8057',
   environment: 'sandbox',
-  key_id: '01890a5d-ac96-774b-bcce-b302099a8058',
-  key_label: 'test',
+  principal: { kind: 'key', id: 'key_01h455vb4pex5vsknk084sn02q', name: 'test' },
+  permissions: new Set(['things:read']),
+  narrowed: [],
+  has_limits: false,
+  plan: 'standard',
   tenant_name: 'Test',
   base_currency: 'BRL',
-} as const;
+};
+
+const permission = { permission: 'things:read' };
 
 before(async () => {
   app = await buildServer({
     access: {
-      identify(key) {
-        if (key !== 'good') throw refuse('unauthenticated', 'This is not the key.');
+      identify({ headers }) {
+        if (headers.authorization !== 'Bearer good') throw refuse('unauthenticated', 'This is not the key.');
         return caller;
       },
     },
+    permissions: openPermissions({ 'things:read': { meaning: 'See things' } }),
     log: openLog('trace', {
       write: (line) => {
         lines += line;
@@ -42,15 +50,17 @@ before(async () => {
     refusal: refuse('overloaded', 'Too much.', { retry_after_s: 7, errors: [] }),
   };
   for (const [name, value] of Object.entries(thrown)) {
-    app.get(`/api/throw/${name}`, async () => {
+    app.get(`/api/throw/${name}`, { config: permission }, async () => {
       throw value;
     });
   }
   app.get('/open', async () => ({ ok: true }));
-  app.get('/api/who', (request, reply) => reply.send({ tenant_id: request.caller.tenant_id }));
+  app.get('/api/who', { config: permission }, (request, reply) =>
+    reply.send({ tenant_id: request.caller.tenant_id }),
+  );
   app.post(
     '/api/echo',
-    { schema: { body: Type.Object({ text: Text({ min: 1, max: 10 }) }) } },
+    { config: permission, schema: { body: Type.Object({ text: Text({ min: 1, max: 10 }) }) } },
     async ({ body }) => body,
   );
 });

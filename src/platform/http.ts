@@ -17,7 +17,9 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import { type Static, Type } from 'typebox';
-import type { Access, Caller } from './access.ts';
+import type { Access } from './access/access.ts';
+import { assertMay, type Caller } from './access/caller.ts';
+import type { PermissionCatalogue } from './access/permission.ts';
 import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
 import { parseJson } from './json.ts';
@@ -32,6 +34,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** A GET that changes something, as the v1 API has one: from a browser it is guarded like a POST. */
     changes_state?: boolean;
+    /** The permission that the route needs. Every route under `/api/` names one, or the server does not start. */
+    permission?: string;
+    /** Whether the route confines a caller whose grant is narrowed to labels; such a grant does not count elsewhere. */
+    heeds_labels?: boolean;
   }
 }
 
@@ -44,7 +50,8 @@ export type Api = FastifyInstance<
 >;
 
 export interface HttpOptions {
-  access: Access;
+  access: Pick<Access, 'identify'>;
+  permissions: PermissionCatalogue;
   log: FastifyBaseLogger;
   /** Where clients reach this server, without a slash at the end. */
   publicUrl: () => string;
@@ -207,6 +214,7 @@ function answerUnreadable(
 }
 
 const bearer = /^Bearer +(\S+) *$/i;
+const KEY_PREFIX = 'fa_';
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Whether a browser says that a page of this site sent the request. Over plain HTTP some say it by `Origin` only. */
@@ -218,23 +226,37 @@ export function comesFromOwnPage({ headers }: FastifyRequest): boolean {
 }
 
 /**
- * The caller, by `Authorization` or by the cookie of a browser's log-in. With the cookie, what changes something must
+ * The caller, by `Authorization` or by the cookie of a browser's log-in. With a cookie, what changes something must
  * come from a page of this site (Fetch Metadata), since a browser sends cookies with requests that others made.
  */
-function identify(request: FastifyRequest, access: Access): Promise<Caller> | Caller {
-  const { authorization } = request.headers;
+function identify(request: FastifyRequest, access: HttpOptions['access']): Promise<Caller> | Caller {
+  const { authorization, cookie } = request.headers;
   if (authorization !== undefined) {
     const [, key] = bearer.exec(authorization) ?? [];
-    if (key === undefined) throw refuse('unauthenticated', 'Authorization is not of the form: Bearer <key>.');
-    return access.identify(key);
+    // What is no key may be a token, of this scheme or another.
+    return access.identify(request, key?.startsWith(KEY_PREFIX) === true ? key : undefined);
   }
-  const cookie = request.cookies[KEY_COOKIE];
-  if (cookie === undefined) throw refuse('unauthenticated', 'No API key came with the request.');
+  if (cookie === undefined) throw refuse('unauthenticated', 'No credential came with the request.');
   const changes = !safeMethods.has(request.method) || request.routeOptions.config.changes_state === true;
   if (changes && !comesFromOwnPage(request)) {
     throw refuse('forbidden', 'With a browser log-in this may only be asked by a page of this site.');
   }
-  return access.identify(cookie);
+  return access.identify(request, request.cookies[KEY_COOKIE]);
+}
+
+/** Refuses a caller who says that it means the other environment, or who lacks what the route needs. */
+function admit(request: FastifyRequest, caller: Caller): void {
+  request.caller = caller;
+  const meant = request.headers.environment;
+  if (meant !== undefined && meant !== caller.environment) {
+    throw refuse(
+      'environment_mismatch',
+      `${caller.principal.name} is of the environment ${caller.environment}.`,
+    );
+  }
+  const { permission, heeds_labels = false } = request.routeOptions.config;
+  // Without one there is no route: what answers is that nothing is there.
+  if (permission !== undefined) assertMay(caller, permission, heeds_labels);
 }
 
 /** Whether the query of a URL can be decoded; undecodable bytes would silently be read as other ones. */
@@ -332,6 +354,16 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     },
   );
 
+  app.addHook('onRoute', ({ url, method, config }) => {
+    if (!url.startsWith(API_PREFIX)) return;
+    const permission = config?.permission;
+    if (permission === undefined || !(permission in options.permissions.types)) {
+      throw new Error(
+        `${String(method)} ${url} needs ${permission ?? 'no permission'}, which no service declares`,
+      );
+    }
+  });
+
   app.decorateRequest('caller');
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id);
@@ -348,12 +380,9 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     try {
       const caller = identify(request, options.access);
       if (caller instanceof Promise) {
-        caller.then((found) => {
-          request.caller = found;
-          done();
-        }, done);
+        caller.then((found) => admit(request, found)).then(() => done(), done);
       } else {
-        request.caller = caller;
+        admit(request, caller);
         done();
       }
     } catch (error) {

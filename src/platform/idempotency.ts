@@ -1,6 +1,6 @@
 /** Idempotency keys: read from a request, and what a repetition must equal. */
 import canonicalize from 'canonicalize';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type Problem, refuse } from './problem.ts';
 import { VISIBLE_ASCII } from './validation.ts';
@@ -27,6 +27,25 @@ export function idempotencyKey(request: FastifyRequest): string {
     );
   }
   return key;
+}
+
+/** An attempt as the client named it: with `operation` and its body, a repetition is told from another request. */
+export interface Attempt {
+  /** The `Idempotency-Key`. */
+  key: string;
+  /** Method and path. */
+  operation: string;
+}
+
+/** The attempt that a request is, under the idempotency key that it must carry. */
+export function attemptOf(request: FastifyRequest, path: string): Attempt {
+  return { key: idempotencyKey(request), operation: `${request.method} ${path}` };
+}
+
+/** Headers of the answer to something created or moved. */
+export function answerCreated(reply: FastifyReply, location: string, replayed: boolean): void {
+  reply.code(201).header('location', location);
+  if (replayed) reply.header('idempotent-replayed', 'true');
 }
 
 /** A request as it is kept and compared: JSON in canonical form (RFC 8785), so that order and space do not count. */

@@ -9,6 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { type TString, Type } from 'typebox';
 import { fromString, fromUUID, toUUID } from 'typeid-js';
 import { v7 } from 'uuid';
+import { refuse } from './problem.ts';
 
 /** What each prefix stands for. */
 const prefixes = {
@@ -18,6 +19,13 @@ const prefixes = {
   hst: 'a hold step',
   evt: 'an event',
   key: 'an API key',
+  app: 'an application',
+  usr: 'a person',
+  rol: 'a role',
+  ses: 'a session',
+  inv: 'an invitation',
+  prp: 'a proposal',
+  aud: 'an audit record',
   ten: 'a tenant',
 } as const;
 
@@ -79,4 +87,11 @@ export function Id(prefix: IdPrefix, description?: string): TString {
     pattern: `^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`,
     description: description ?? `Id of ${prefixes[prefix]}`,
   });
+}
+
+/** The UUID of an id that a schema's pattern made sure is of this kind. */
+export function uuidOf(prefix: IdPrefix, id: string): string {
+  const uuid = parseId(prefix, id);
+  if (uuid === undefined) throw refuse('malformed_request', `${id} is not an id of this kind.`);
+  return uuid;
 }

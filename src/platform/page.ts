@@ -2,7 +2,7 @@
  * The API in a browser: the same URLs, shown as pages to whoever prefers HTML. Programs that ask for JSON, or for
  * anything, get what they always got.
  */
-import type { Access } from './access.ts';
+import type { Access } from './access/access.ts';
 import { type Api, isProblemAnswer } from './http.ts';
 import { mountAssets } from './page/assets.ts';
 import { mountCatalogue } from './page/catalogue.ts';

@@ -68,14 +68,38 @@ export const refuse = defineProblems({
   },
   unauthenticated: {
     status: 401,
-    title: 'A valid API key is required',
-    meaning: 'Send `Authorization: Bearer <key>`. The key is missing, unknown, expired or revoked.',
+    title: 'A valid credential is required',
+    meaning:
+      'Send `Authorization: Bearer …` with an API key or an access token. It is missing, unknown, expired or revoked.',
   },
   forbidden: {
     status: 403,
     title: 'Not allowed',
     meaning:
-      'The caller is known but may not do this, or the request came from another site with a browser log-in.',
+      'The request came from another site with a browser log-in, or asks for what this caller may never do.',
+  },
+  permission_missing: {
+    status: 403,
+    title: 'A permission is missing',
+    meaning:
+      'The caller is known but its role, key or token does not include the permission that `permission` names. The list of routes with the permission each needs is in the reference. Ask whoever grants roles or keys.',
+  },
+  environment_mismatch: {
+    status: 403,
+    title: 'The credential is of the other environment',
+    meaning:
+      'A key or token works in one environment only, `sandbox` or `live`. Use one of the environment that you mean.',
+  },
+  tenant_suspended: {
+    status: 403,
+    title: 'The tenant is suspended',
+    meaning:
+      'Whoever operates the installation has suspended the institution. Nothing was done; its books are kept.',
+  },
+  address_not_allowed: {
+    status: 403,
+    title: 'Not from this address',
+    meaning: 'The credential may be used from certain addresses only, and the request came from another.',
   },
   not_found: {
     status: 404,

@@ -1,6 +1,6 @@
 /** `/openapi.json` and `/docs`, the reference in which requests can be sent: Scalar, served from its package. */
 import Fastify from 'fastify';
-import type { Access } from './access.ts';
+import type { Access } from './access/access.ts';
 import { type Api, KEY_COOKIE } from './http.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Asset, icon, makeAsset, referenceScript, referenceStyleSheet } from './page/assets.ts';

@@ -3,6 +3,8 @@
  * `--services`, all of one name. A service receives all it may use in its context and returns all it offers.
  */
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
+import type { Authenticator } from './access/access.ts';
+import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
 import type { Metrics } from './metrics.ts';
@@ -11,6 +13,8 @@ import type { ProblemType } from './problem.ts';
 interface ServiceContext {
   /** The database under the service's own role. */
   db: Database;
+  /** Every permission that a service of this process declares. */
+  permissions: PermissionCatalogue;
   config: Config;
   log: FastifyBaseLogger;
   metrics: Metrics;
@@ -23,6 +27,8 @@ interface ServiceContext {
 export interface RunningService {
   /** Mounted at the root: paths are written out in full. */
   routes: FastifyPluginAsync;
+  /** Ways to know callers that the service adds to the platform's own. */
+  authenticators?: readonly Authenticator[];
   /** Ends the service's own work. Called after the last request was answered, before its database closes. */
   stop(): Promise<void>;
 }
@@ -33,6 +39,8 @@ export interface Service {
   migrations: string;
   /** Everything it can refuse, by code. */
   problems: Record<string, ProblemType>;
+  /** The permissions that its routes need, by name. */
+  permissions: Permissions;
   start(context: ServiceContext): Promise<RunningService> | RunningService;
 }
 

@@ -1,6 +1,6 @@
 /** The catalogue of refusals: what each code means, where the `type` of every problem points. */
 import { Type } from 'typebox';
-import type { Access } from '../access.ts';
+import type { Access } from '../access/access.ts';
 import type { Api } from '../http.ts';
 import { type ProblemType, refuse } from '../problem.ts';
 import { html, prose } from './html.ts';

@@ -1,7 +1,7 @@
 /** `/`: what this is, a way in, and a first transfer. Knows the API as any client does: by its URLs. */
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { Access } from '../access.ts';
+import type { Access } from '../access/access.ts';
 import { type Api, KEY_COOKIE } from '../http.ts';
 import { newUuid } from '../ids.ts';
 import type { Endpoints } from './endpoints.ts';

@@ -1,6 +1,6 @@
 /** The frame around every page, and the headers that every page is sent with. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Caller } from '../access.ts';
+import type { Caller } from '../access/caller.ts';
 import { icon, pageScript, styleSheet } from './assets.ts';
 import { type Content, type Html, html, textOf } from './html.ts';
 
@@ -30,7 +30,7 @@ function session({ caller, url }: Page): Html {
   if (caller === undefined) {
     return html`<a class="button quiet" href="/login?next=${encodeURIComponent(url)}">Log in</a>`;
   }
-  return html`<span class="caller" title="Logged in with the key “${caller.key_label}”"
+  return html`<span class="caller" title="Logged in as ${caller.principal.name}"
       >${caller.tenant_name} <span class="badge">${caller.environment}</span></span
     ><form method="post" action="/logout"><button class="quiet">Log out</button></form>`;
 }

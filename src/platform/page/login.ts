@@ -1,6 +1,7 @@
 /** Log-in of a browser: the key becomes a cookie that no script can read and no other site's request carries. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Access, Caller } from '../access.ts';
+import type { Access } from '../access/access.ts';
+import type { Caller } from '../access/caller.ts';
 import { type Api, comesFromOwnPage, KEY_COOKIE } from '../http.ts';
 import { Problem, refuse } from '../problem.ts';
 import { type Html, html } from './html.ts';
@@ -16,12 +17,11 @@ export interface LoginOptions {
 /** Longest log-in form that is read. */
 const FORM_LIMIT_BYTES = 10_000;
 
-/** Who the cookie of a request stands for; undefined without one, or if its key is no longer good. */
+/** Who the cookies of a request stand for; undefined without one, or if what they hold is no longer good. */
 export async function findCaller(request: FastifyRequest, access: Access): Promise<Caller | undefined> {
-  const key = request.cookies[KEY_COOKIE];
-  if (key === undefined) return undefined;
+  if (request.headers.cookie === undefined) return undefined;
   try {
-    return await access.identify(key);
+    return await access.identify(request, request.cookies[KEY_COOKIE]);
   } catch (error) {
     if (error instanceof Problem) return undefined;
     throw error;
@@ -107,7 +107,7 @@ export async function mountLogin(root: Api, options: LoginOptions): Promise<void
       assertOwnPage(request);
       const key = field(request, 'key')?.trim() ?? '';
       try {
-        await access.identify(key);
+        await access.identifyKey(key);
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         reply.code(401);
@@ -120,7 +120,7 @@ export async function mountLogin(root: Api, options: LoginOptions): Promise<void
       assertOwnPage(request);
       const key = findDemoKey();
       if (key === undefined) throw refuse('not_found', 'There is no demo here.');
-      await access.identify(key);
+      await access.identifyKey(key);
       return logIn(request, reply, key);
     });
 

@@ -1,7 +1,7 @@
 /** An answer of the API as a page: what came back, where it leads, and what can be asked next. */
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Caller } from '../access.ts';
+import type { Caller } from '../access/caller.ts';
 import type { Endpoints, Operation } from './endpoints.ts';
 import { curlBlock, curlOf, dataLists, type FormContext, operationForm, optionsForm } from './form.ts';
 import { type Content, type Html, html } from './html.ts';

@@ -6,9 +6,3 @@ export interface Books {
   db: Database;
   posting: PostingQueue;
 }
-
-/** An attempt as the client named it: with `operation` and `request`, a repetition is told from another request. */
-export interface Attempt {
-  key: string;
-  operation: string;
-}

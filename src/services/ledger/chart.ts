@@ -2,9 +2,10 @@
 import { type Static, Type } from 'typebox';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
+import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { newUuid } from '../../platform/ids.ts';
-import type { Attempt, Books } from './books.ts';
+import type { Books } from './books.ts';
 import { AccountType, ChartCode, type ChartEntry, Side } from './contract.ts';
 import { refuse } from './errors.ts';
 import { createOnce } from './once.ts';

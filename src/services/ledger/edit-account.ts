@@ -1,9 +1,9 @@
 import { type Static, Type } from 'typebox';
 import type { Scope, Transaction } from '../../platform/db.ts';
+import { assertMatches } from '../../platform/etag.ts';
 import { Text } from '../../platform/http.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import { Money } from '../../platform/money.ts';
-import { refuse as refuseRequest } from '../../platform/problem.ts';
 import type { Books } from './books.ts';
 import { type Account, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
@@ -35,29 +35,6 @@ interface Change {
 
 function constraintOf(error: unknown): string | undefined {
   return error instanceof Error && 'constraint' in error ? String(error.constraint) : undefined;
-}
-
-/** `"7"`, the ETag of a version (RFC 9110, section 8.8.3). */
-export function etagOf(version: bigint): string {
-  return `"${version}"`;
-}
-
-/**
- * Throws unless an `If-Match` names a version: one entity tag, a list of them, or `*` for whatever is there. Tags are
- * compared strongly, so that a weak one never matches (RFC 9110, section 13.1.1).
- */
-function assertMatches(ifMatch: string | undefined, version: bigint): void {
-  const current = etagOf(version);
-  if (ifMatch === undefined || ifMatch.trim() === '') {
-    throw refuseRequest(
-      'precondition_required',
-      `Send If-Match with the ETag of the account, now ${current}.`,
-    );
-  }
-  const tags = ifMatch.split(',').map((tag) => tag.trim());
-  if (ifMatch.trim() !== '*' && !tags.includes(current)) {
-    throw refuseRequest('precondition_failed', `The account is at ${current} now, not at ${ifMatch}.`);
-  }
 }
 
 async function applyChange(tx: Transaction, scope: Scope, uuid: string, change: Change): Promise<void> {
@@ -128,7 +105,7 @@ export function editAccount(
   ifMatch: string | undefined,
 ): Promise<{ account: Account; version: bigint }> {
   return change(books, scope, uuid, 'ledger.account.edited', (account, version) => {
-    assertMatches(ifMatch, version);
+    assertMatches(ifMatch, version, 'the account');
     if (account.status === 'closed') throw refuse('account_closed', `Account ${account.id} is closed.`);
     const { credit_limit, ...rest } = body;
     return credit_limit === undefined

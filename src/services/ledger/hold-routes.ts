@@ -3,15 +3,15 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { Page } from '../../platform/cursor.ts';
 import { ProblemBody } from '../../platform/http.ts';
-import { IdempotencyHeaders } from '../../platform/idempotency.ts';
-import { Id } from '../../platform/ids.ts';
+import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
+import { Id, uuidOf } from '../../platform/ids.ts';
 import type { Books } from './books.ts';
 import { Hold } from './contract.ts';
 import { HoldRequest, placeHold } from './place-hold.ts';
 import { headPosition } from './position.ts';
-import { uuidOf } from './post-transfer.ts';
+
 import { getHold, ListHoldsQuery, listHolds } from './read-holds.ts';
-import { answerCreated, attemptOf, DryRunQuery } from './routes.ts';
+import { DryRunQuery } from './routes.ts';
 import {
   CaptureRequest,
   CaptureResult,
@@ -40,6 +40,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.get(
       '/api/v2/holds',
       {
+        config: { permission: 'holds:read' },
         schema: {
           summary: 'List holds, newest first',
           tags: ['holds'],
@@ -57,6 +58,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds',
       {
+        config: { permission: 'holds:place' },
         schema: {
           summary: 'Place a hold: money that stays, but cannot be spent',
           tags: ['holds'],
@@ -85,6 +87,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.get(
       '/api/v2/holds/:hold_id',
       {
+        config: { permission: 'holds:read' },
         schema: {
           summary: 'A hold with its steps',
           tags: ['holds'],
@@ -102,6 +105,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/increments',
       {
+        config: { permission: 'holds:place' },
         schema: {
           ...onHold,
           summary: 'Hold more',
@@ -128,6 +132,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/extensions',
       {
+        config: { permission: 'holds:place' },
         schema: {
           ...onHold,
           summary: 'Let a hold last longer',
@@ -154,6 +159,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/captures',
       {
+        config: { permission: 'holds:capture' },
         schema: {
           ...onHold,
           summary: 'Capture a hold, in part or whole: the money moves',
@@ -180,6 +186,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/releases',
       {
+        config: { permission: 'holds:release' },
         schema: {
           ...onHold,
           summary: 'Release a hold, in part or whole: the money can be spent again',

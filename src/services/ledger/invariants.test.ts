@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client } from 'pg';
-import { createKey } from '../../platform/access.ts';
+import { createKey } from '../../platform/access/access.ts';
 import { parseId } from '../../platform/ids.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 
@@ -372,7 +372,7 @@ test('an id of another tenant or environment is not found, on any route, and not
   // The same tenant in its other environment is as strange as another tenant.
   const live: TestTenant = await (async () => {
     const scope = { tenant_id: b.scope.tenant_id, environment: 'live' as const };
-    const key = await createKey(platform.running.platform, scope, 'live');
+    const key = await createKey(platform.running.platform, scope, { label: 'live' });
     const ask: TestTenant['ask'] = (method, url, body, headers) =>
       b.ask(method, url, body, { authorization: `Bearer ${key}`, ...headers });
     return { ...b, scope, key, ask };
@@ -389,6 +389,7 @@ test('an id of another tenant or environment is not found, on any route, and not
     account_id: b.account,
     transfer_id: b.transfer,
     hold_id: b.hold,
+    key_id: (await b.post('/api/v2/api-keys', { label: 'of b' })).id,
     key,
     number: '2',
     from: '2',

@@ -1,9 +1,9 @@
 /** Creating something other than a posting once for each idempotency key. */
 import { Type } from 'typebox';
 import type { Database, Scope, Transaction } from '../../platform/db.ts';
+import type { Attempt } from '../../platform/idempotency.ts';
 import { keyReused } from '../../platform/idempotency.ts';
 import { Problem } from '../../platform/problem.ts';
-import type { Attempt } from './books.ts';
 import { isCode, refusalText, refuse } from './errors.ts';
 
 const Kept = Type.Object({

@@ -1,14 +1,15 @@
 import { type Static, Type } from 'typebox';
 import type { Scope } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
+import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
-import { formatId, Id, newUuid } from '../../platform/ids.ts';
+import { formatId, Id, newUuid, uuidOf } from '../../platform/ids.ts';
 import { formatMoney, Money } from '../../platform/money.ts';
-import type { Attempt, Books } from './books.ts';
+import type { Books } from './books.ts';
 import { type Hold, type HoldStep, Metadata, Timestamp } from './contract.ts';
 import { refuse } from './errors.ts';
 import { instantOf } from './instant.ts';
-import { uuidOf } from './post-transfer.ts';
+
 import type { Command, Leg, Outcome } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';

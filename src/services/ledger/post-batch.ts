@@ -1,10 +1,11 @@
 import { type Static, Type } from 'typebox';
 import type { Scope } from '../../platform/db.ts';
 import { ProblemBody, problemBody, Text } from '../../platform/http.ts';
+import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { newUuid } from '../../platform/ids.ts';
 import { Problem } from '../../platform/problem.ts';
-import type { Attempt, Books } from './books.ts';
+import type { Books } from './books.ts';
 import { Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
 import { assertForm, TransferRequest, termsOf, transferCommand, transferFor } from './post-transfer.ts';

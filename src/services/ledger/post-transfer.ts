@@ -1,12 +1,13 @@
 import { type Static, Type } from 'typebox';
 import type { Scope } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
+import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
-import { formatId, Id, newUuid, parseId } from '../../platform/ids.ts';
+import { formatId, Id, newUuid, uuidOf } from '../../platform/ids.ts';
 import { formatMoney, Money } from '../../platform/money.ts';
 import type { FieldError } from '../../platform/problem.ts';
 import { refuse as refuseRequest } from '../../platform/problem.ts';
-import type { Attempt, Books } from './books.ts';
+import type { Books } from './books.ts';
 import { Exchange, IsoDate, Metadata, Side, type Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
 import { convert } from './exchange.ts';
@@ -56,15 +57,6 @@ export const TransferRequest = Type.Object(
   { additionalProperties: false },
 );
 export type TransferRequest = Static<typeof TransferRequest>;
-
-/** A schema's pattern made sure that the id is one: it can only be parsed. */
-export function uuidOf(prefix: Parameters<typeof parseId>[0], id: string): string {
-  const uuid = parseId(prefix, id);
-  if (uuid === undefined) {
-    throw refuseRequest('malformed_request', `${id} is not an id of this kind.`);
-  }
-  return uuid;
-}
 
 function accountOf(id: string): Pick<Leg, 'account_id' | 'account'> {
   return { account_id: uuidOf('acc', id), account: id };

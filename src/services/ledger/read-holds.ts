@@ -2,12 +2,11 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
-import { formatId, Id } from '../../platform/ids.ts';
+import { formatId, Id, uuidOf } from '../../platform/ids.ts';
 import { formatMoney } from '../../platform/money.ts';
 import { type Hold, HoldStatus, HoldStep, Timestamp } from './contract.ts';
 import { refuse } from './errors.ts';
 import { instantOf } from './instant.ts';
-import { uuidOf } from './post-transfer.ts';
 
 const HoldRow = Type.Object({
   id: Type.String(),

@@ -1,10 +1,10 @@
 /** What `ledger.post` refused, in the words of the API. */
 
+import type { Attempt } from '../../platform/idempotency.ts';
 import { keyReused } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import { formatMoney, type Money } from '../../platform/money.ts';
 import { Problem } from '../../platform/problem.ts';
-import type { Attempt } from './books.ts';
 import { isCode, refuse } from './errors.ts';
 import type { Command, Outcome } from './posting.ts';
 

@@ -6,11 +6,11 @@ import { Type } from 'typebox';
 import { Page } from '../../platform/cursor.ts';
 import type { Database, Scope } from '../../platform/db.ts';
 import { ProblemBody, Text } from '../../platform/http.ts';
-import { Id } from '../../platform/ids.ts';
+import { Id, uuidOf } from '../../platform/ids.ts';
 import type { Books } from './books.ts';
 import { checkIntegrity, IntegrityReport } from './integrity.ts';
 import { headPosition, minPositionQuery } from './position.ts';
-import { uuidOf } from './post-transfer.ts';
+
 import { getAttempt, KeptAttempt } from './read-attempt.ts';
 import { Balance, BalanceQuery, readBalance } from './read-balance.ts';
 import { AccountEntry, ListEntriesQuery, listEntries } from './read-entries.ts';
@@ -47,6 +47,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/integrity',
       {
+        config: { permission: 'integrity:read' },
         schema: {
           summary: 'Prove that the books are whole: everything recomputed, and what is wrong named',
           description:
@@ -77,6 +78,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/balance',
       {
+        config: { permission: 'accounts:read' },
         schema: {
           summary: 'Balances of an account, now or at a past moment',
           tags: ['accounts'],
@@ -96,6 +98,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/entries',
       {
+        config: { permission: 'accounts:read' },
         schema: {
           summary: 'Entries of an account with its running balance, newest first',
           tags: ['accounts'],
@@ -115,6 +118,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/statement',
       {
+        config: { permission: 'accounts:read' },
         schema: {
           summary: 'Statement of an account for a period, as JSON in pages or as CSV',
           tags: ['accounts'],
@@ -155,6 +159,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/trial-balance',
       {
+        config: { permission: 'trial_balance:read' },
         schema: {
           summary: 'The trial balance, now or at a past moment',
           tags: ['reports'],
@@ -173,6 +178,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/attempts/:key',
       {
+        config: { permission: 'attempts:read' },
         schema: {
           summary: 'What became of a request, by its Idempotency-Key',
           tags: ['attempts'],

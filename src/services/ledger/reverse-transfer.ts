@@ -1,11 +1,12 @@
 import { type Static, Type } from 'typebox';
 import type { Scope } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
+import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import { Money } from '../../platform/money.ts';
 import { refuse as refuseRequest } from '../../platform/problem.ts';
-import type { Attempt, Books } from './books.ts';
+import type { Books } from './books.ts';
 import { IsoDate, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { type Posted, transferEvent, transferFor } from './post-transfer.ts';

@@ -1,19 +1,19 @@
 /** Every endpoint of the ledger: method, path, schema, call. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { Page } from '../../platform/cursor.ts';
+import { etagOf, IfMatchHeaders } from '../../platform/etag.ts';
 import { ProblemBody } from '../../platform/http.ts';
-import { IdempotencyHeaders, idempotencyKey } from '../../platform/idempotency.ts';
-import { Id } from '../../platform/ids.ts';
-import type { Attempt, Books } from './books.ts';
+import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
+import { Id, uuidOf } from '../../platform/ids.ts';
+import type { Books } from './books.ts';
 import { addToChart, ChartRequest, listChart } from './chart.ts';
 import { Account, ChartEntry, Transfer } from './contract.ts';
-import { EditAccountRequest, editAccount, etagOf, setStatus } from './edit-account.ts';
+import { EditAccountRequest, editAccount, setStatus } from './edit-account.ts';
 import { OpenAccountRequest, openAccount } from './open-account.ts';
 import { headPosition, minPositionQuery } from './position.ts';
 import { BatchRequest, BatchResult, postBatch } from './post-batch.ts';
-import { postTransfer, TransferRequest, uuidOf } from './post-transfer.ts';
+import { postTransfer, TransferRequest } from './post-transfer.ts';
 import { getAccount, ListAccountsQuery, listAccounts } from './read-accounts.ts';
 import { getTransfer, ListTransfersQuery, listTransfers } from './read-transfers.ts';
 import { ReversalRequest, reverseTransfer } from './reverse-transfer.ts';
@@ -36,17 +36,6 @@ const ReadQuery = Type.Object(minPositionQuery, { additionalProperties: false })
 const AccountParams = Type.Object({ account_id: Id('acc') });
 const TransferParams = Type.Object({ transfer_id: Id('trf') });
 
-/** The attempt that a request is, under the idempotency key that it must carry. */
-export function attemptOf(request: FastifyRequest, path: string): Attempt {
-  return { key: idempotencyKey(request), operation: `${request.method} ${path}` };
-}
-
-/** Headers of the answer to something created or moved. */
-export function answerCreated(reply: FastifyReply, location: string, replayed: boolean): void {
-  reply.code(201).header('location', location);
-  if (replayed) reply.header('idempotent-replayed', 'true');
-}
-
 export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
@@ -54,6 +43,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/chart-of-accounts',
       {
+        config: { permission: 'chart_of_accounts:read' },
         schema: {
           summary: 'The chart of accounts',
           tags: ['chart of accounts'],
@@ -66,6 +56,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/chart-of-accounts',
       {
+        config: { permission: 'chart_of_accounts:edit' },
         schema: {
           summary: 'Add a code to the chart of accounts',
           tags: ['chart of accounts'],
@@ -85,6 +76,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts',
       {
+        config: { permission: 'accounts:read' },
         schema: {
           summary: 'List accounts, newest first',
           tags: ['accounts'],
@@ -106,6 +98,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/accounts',
       {
+        config: { permission: 'accounts:open' },
         schema: {
           summary: 'Open an account',
           tags: ['accounts'],
@@ -131,6 +124,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts/:account_id',
       {
+        config: { permission: 'accounts:read' },
         schema: {
           summary: 'An account with its balances now',
           tags: ['accounts'],
@@ -151,15 +145,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.patch(
       '/api/v2/accounts/:account_id',
       {
+        config: { permission: 'accounts:edit' },
         schema: {
           summary: 'Edit name, labels and balance rules',
           tags: ['accounts'],
           params: AccountParams,
-          headers: Type.Object({
-            'if-match': Type.Optional(
-              Type.String({ maxLength: 200, description: 'The ETag that was read. Required.' }),
-            ),
-          }),
+          headers: IfMatchHeaders,
           body: EditAccountRequest,
           response: { 200: Account, ...refusals },
         },
@@ -172,14 +163,15 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
     );
 
-    for (const [verb, status, summary] of [
-      ['freeze', 'frozen', 'Freeze an account: nothing moves on it'],
-      ['unfreeze', 'open', 'Let money move on a frozen account again'],
-      ['close', 'closed', 'Close an empty account for good'],
+    for (const [verb, status, permission, summary] of [
+      ['freeze', 'frozen', 'accounts:freeze', 'Freeze an account: nothing moves on it'],
+      ['unfreeze', 'open', 'accounts:freeze', 'Let money move on a frozen account again'],
+      ['close', 'closed', 'accounts:close', 'Close an empty account for good'],
     ] as const) {
       app.post(
         `/api/v2/accounts/:account_id/${verb}`,
         {
+          config: { permission },
           schema: {
             summary,
             tags: ['accounts'],
@@ -203,6 +195,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers',
       {
+        config: { permission: 'transfers:read' },
         schema: {
           summary: 'List transfers, newest first',
           tags: ['transfers'],
@@ -224,6 +217,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
+        config: { permission: 'transfers:post' },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -252,6 +246,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
+        config: { permission: 'transfers:post' },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -275,6 +270,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers/:transfer_id',
       {
+        config: { permission: 'transfers:read' },
         schema: {
           summary: 'A transfer with its entries',
           tags: ['transfers'],
@@ -293,6 +289,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
+        config: { permission: 'transfers:reverse' },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],

@@ -4,6 +4,7 @@ import { defineService } from '../../platform/service.ts';
 import { refuse } from './errors.ts';
 import { startHoldExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
+import { permissions } from './permissions.ts';
 import { openPostingQueue, type PostingOptions } from './posting.ts';
 import { reportRoutes } from './report-routes.ts';
 import { routes } from './routes.ts';
@@ -43,6 +44,7 @@ export const ledger = defineService({
   name: 'ledger',
   migrations: fileURLToPath(new URL('migrations', import.meta.url)),
   problems: refuse.types,
+  permissions,
   start({ db, config, log, metrics, publicUrl }) {
     const posting = openPostingQueue(db, {
       queue_limit: config.queue_limit,

@@ -2,10 +2,11 @@
 import { type Static, Type } from 'typebox';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
+import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import { Money } from '../../platform/money.ts';
-import type { Attempt, Books } from './books.ts';
+import type { Books } from './books.ts';
 import { Hold, IsoDate, Metadata, Timestamp, Transfer } from './contract.ts';
 import { instantOf } from './instant.ts';
 import { type HoldTerms, holdEvent, holdLegs } from './place-hold.ts';

@@ -1,6 +1,6 @@
 /** An account as the v1 API shows it: a liability in the tenant's base currency, under its number. */
 import { type Static, Type } from 'typebox';
-import type { Caller } from '../../../platform/access.ts';
+import type { Caller } from '../../../platform/access/caller.ts';
 import type { Transaction } from '../../../platform/db.ts';
 import { Text } from '../../../platform/http.ts';
 import { formatMoney } from '../../../platform/money.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createKey, createTenant } from '../../../platform/access.ts';
+import { createKey } from '../../../platform/access/access.ts';
+import { createTenant } from '../../../platform/access/tenant.ts';
 import { newUuid } from '../../../platform/ids.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
 
@@ -390,7 +391,7 @@ test('the reference tells v1 from v2: each path once, marked deprecated', async 
 test('another base currency: balances with its own digits, transfers in hundredths all the same', async () => {
   const { platform: db, app } = platform.running;
   const tenant_id = await createTenant(db, { name: 'Tokyo', base_currency: 'JPY' });
-  const key = await createKey(db, { tenant_id, environment: 'live' }, 'test');
+  const key = await createKey(db, { tenant_id, environment: 'live' }, { label: 'test' });
   const ask = (method: 'GET' | 'POST', url: string, payload?: string) =>
     app.inject({
       method,

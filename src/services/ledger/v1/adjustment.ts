@@ -3,7 +3,7 @@
  * bank's own, in equity, which says at any time what was brought in and taken out in this way.
  */
 import { Type } from 'typebox';
-import type { Caller } from '../../../platform/access.ts';
+import type { Caller } from '../../../platform/access/caller.ts';
 import type { Transaction } from '../../../platform/db.ts';
 import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';

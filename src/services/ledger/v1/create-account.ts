@@ -1,8 +1,9 @@
 import { type Static, Type } from 'typebox';
-import type { Caller } from '../../../platform/access.ts';
+import type { Caller } from '../../../platform/access/caller.ts';
+import type { Attempt } from '../../../platform/idempotency.ts';
 import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId } from '../../../platform/ids.ts';
-import type { Attempt, Books } from '../books.ts';
+import type { Books } from '../books.ts';
 import { createOnce } from '../once.ts';
 import { openWithin } from '../open-account.ts';
 import { type V1Account, type V1AccountRequest, v1AccountOf, wantedOf } from './account.ts';

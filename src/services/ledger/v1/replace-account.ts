@@ -1,8 +1,9 @@
 import type { Static } from 'typebox';
-import type { Caller } from '../../../platform/access.ts';
+import type { Caller } from '../../../platform/access/caller.ts';
+import type { Attempt } from '../../../platform/idempotency.ts';
 import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId } from '../../../platform/ids.ts';
-import type { Attempt, Books } from '../books.ts';
+import type { Books } from '../books.ts';
 import { changeWithin } from '../edit-account.ts';
 import { createOnce } from '../once.ts';
 import { getAccount, type V1AccountRequest, wantedOf } from './account.ts';

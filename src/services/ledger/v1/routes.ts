@@ -7,10 +7,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { ProblemBody } from '../../../platform/http.ts';
+import type { Attempt } from '../../../platform/idempotency.ts';
 import { IdempotencyHeaders } from '../../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';
 import { Problem } from '../../../platform/problem.ts';
-import type { Attempt, Books } from '../books.ts';
+import type { Books } from '../books.ts';
 import { refuse } from '../errors.ts';
 import { getAccount, listAccounts, numberOf, V1Account, V1AccountRequest, v1AccountOf } from './account.ts';
 import { createAccount } from './create-account.ts';
@@ -98,6 +99,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.get(
         `/api/v1/accounts${slash}`,
         {
+          config: { permission: 'accounts:read' },
           schema: {
             ...collection,
             summary: 'All accounts',
@@ -110,6 +112,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.post(
         `/api/v1/accounts${slash}`,
         {
+          config: { permission: 'accounts:adjust' },
           schema: {
             ...collection,
             summary: 'Open an account with a balance',
@@ -136,6 +139,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.get(
         `/api/v1/accounts/:number${slash}`,
         {
+          config: { permission: 'accounts:read' },
           schema: {
             ...item,
             summary: 'An account',
@@ -154,6 +158,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.put(
         `/api/v1/accounts/:number${slash}`,
         {
+          config: { permission: 'accounts:adjust' },
           schema: {
             ...item,
             summary: 'Set name and balance; the balance by an adjusting posting',
@@ -182,6 +187,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.delete(
         `/api/v1/accounts/:number${slash}`,
         {
+          config: { permission: 'accounts:adjust' },
           schema: {
             ...item,
             summary: 'Sweep the balance away and close the account',
@@ -206,7 +212,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
           url: `/api/v1/transfer/:from/:to/:amount${slash}`,
           // A HEAD made of this GET would move money, too.
           exposeHeadRoute: false,
-          config: { changes_state: true },
+          config: { permission: 'transfers:post', changes_state: true },
           schema: {
             ...item,
             summary:

@@ -1,9 +1,10 @@
 import { type Static, Type } from 'typebox';
-import type { Caller } from '../../../platform/access.ts';
+import type { Caller } from '../../../platform/access/caller.ts';
+import type { Attempt } from '../../../platform/idempotency.ts';
 import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId } from '../../../platform/ids.ts';
 import { formatMoney } from '../../../platform/money.ts';
-import type { Attempt, Books } from '../books.ts';
+import type { Books } from '../books.ts';
 import { refuse } from '../errors.ts';
 import { transferCommand } from '../post-transfer.ts';
 import type { Command, Outcome } from '../posting.ts';

@@ -2,20 +2,15 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import {
-  createKey,
-  createTenant,
-  isWellFormedKey,
-  listScopes,
-  newKey,
-  openAccess,
-  revokeKey,
-} from './access.ts';
-import { migrationSources } from './boot.ts';
-import { type Database, openDatabase, type Scope } from './db.ts';
-import { migrate } from './migrate.ts';
-import { Problem } from './problem.ts';
-import { type FreshDatabase, freshDatabase } from './testing.ts';
+import { migrationSources } from '../boot.ts';
+import { type Database, openDatabase, type Scope } from '../db.ts';
+import { migrate } from '../migrate.ts';
+import { Problem } from '../problem.ts';
+import { type FreshDatabase, freshDatabase } from '../testing.ts';
+import { createKey, openAccess, revokeKey } from './access.ts';
+import { isWellFormedKey, newKey } from './key.ts';
+import { openPermissions } from './permission.ts';
+import { createTenant, listScopes } from './tenant.ts';
 
 let database: FreshDatabase;
 let db: Database;
@@ -39,6 +34,11 @@ after(async () => {
   await database.drop();
 });
 
+const permissions = openPermissions({
+  'things:read': { meaning: 'See things' },
+  'tenants:read': { meaning: 'See tenants', of: 'installation' },
+});
+const openTestAccess = () => openAccess(db, { permissions });
 const isRefused = (error: unknown) => error instanceof Problem && error.code === 'unauthenticated';
 
 test('a key says its environment and carries a checksum: what is mistyped is known without a look-up', async () => {
@@ -52,16 +52,16 @@ test('a key says its environment and carries a checksum: what is mistyped is kno
     }
   }
   // Refused at once, not by a promise: the database was not asked.
-  assert.throws(() => openAccess(db).identify('fa_test_x'), isRefused);
+  assert.throws(() => openTestAccess().identifyKey('fa_test_x'), isRefused);
 });
 
 test('a key stands for its tenant and environment, and only its hash is kept', async () => {
-  const key = await createKey(db, scope, 'cashier');
-  const caller = await openAccess(db).identify(key);
-  const { tenant_id, environment, key_label, tenant_name, base_currency } = caller;
+  const key = await createKey(db, scope, { label: 'cashier' });
+  const caller = await openTestAccess().identifyKey(key);
+  const { tenant_id, environment, principal, tenant_name, base_currency } = caller;
   assert.deepEqual(
-    { tenant_id, environment, key_label, tenant_name, base_currency },
-    { ...scope, key_label: 'cashier', tenant_name: 'Test', base_currency: 'BRL' },
+    { tenant_id, environment, name: principal.name, tenant_name, base_currency },
+    { ...scope, name: 'cashier', tenant_name: 'Test', base_currency: 'BRL' },
   );
   const client = new Client({ connectionString: database.url });
   await client.connect();
@@ -71,23 +71,26 @@ test('a key stands for its tenant and environment, and only its hash is kept', a
 });
 
 test('a key of the other environment, or one that was never given out, is refused', async () => {
-  const key = await createKey(db, scope, 'test');
-  const access = openAccess(db);
-  await assert.rejects(async () => access.identify(key.replace('live', 'test')), isRefused);
-  await assert.rejects(async () => access.identify(newKey('live')), isRefused);
+  const key = await createKey(db, scope, { label: 'test' });
+  const access = openTestAccess();
+  await assert.rejects(
+    async () => access.identifyKey(key.replace('live', 'test')),
+    (error: unknown) => error instanceof Problem && error.code === 'environment_mismatch',
+  );
+  await assert.rejects(async () => access.identifyKey(newKey('live')), isRefused);
 });
 
 test('a revoked key is refused at once by whoever did not know it, and within 5 s by whoever did', async () => {
-  const key = await createKey(db, scope, 'stolen');
-  const access = openAccess(db);
-  await access.identify(key);
+  const key = await createKey(db, scope, { label: 'stolen' });
+  const access = openTestAccess();
+  await access.identifyKey(key);
   const revoked = performance.now();
   await revokeKey(db, key);
-  await assert.rejects(async () => openAccess(db).identify(key), isRefused);
+  await assert.rejects(async () => openTestAccess().identifyKey(key), isRefused);
   await assert.rejects(async () => revokeKey(db, key), isRefused);
   for (;;) {
     try {
-      await access.identify(key);
+      await access.identifyKey(key);
     } catch (error) {
       assert.ok(isRefused(error), String(error));
       break;

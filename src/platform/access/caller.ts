@@ -1,0 +1,71 @@
+/** Who is calling, as every route sees it. */
+import type { BlockList } from 'node:net';
+import type { Scope } from '../db.ts';
+import { refuse } from '../problem.ts';
+
+/** Whom a request is attributed to. */
+export interface Principal {
+  kind: 'key' | 'person' | 'application' | 'service' | 'device';
+  /** Public id, e.g. `key_…`. */
+  id: string;
+  /** Label or name, for people who read a trail. */
+  name: string;
+}
+
+/** Values of labels (`metadata`) that an account or customer must all have for a narrowed grant to reach it. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** Permissions that reach only what carries certain labels. */
+export interface NarrowedGrant {
+  permissions: ReadonlySet<string>;
+  labels: Labels;
+}
+
+/** The authenticated caller of a request. */
+export interface Caller extends Scope {
+  principal: Principal;
+  /** Whom the principal acts for, where that is another: a person behind an application, a caller behind a service. */
+  on_behalf_of?: Principal;
+  tenant_name: string;
+  /** Currency of requests that name none, as those of the v1 API. */
+  base_currency: string;
+  /** What the caller may do to everything of the tenant in this environment. */
+  permissions: ReadonlySet<string>;
+  /** What the caller may do beside that to what carries labels. */
+  narrowed: readonly NarrowedGrant[];
+  /** Whether monetary limits are kept for the principal, which the ledger then enforces. */
+  has_limits: boolean;
+  /** Name of the plan that says how much the principal may ask. */
+  plan: string;
+  /** Unix time in milliseconds from which on the credential is no longer good. */
+  expires_at_ms?: number;
+  /** Where requests may come from; absent means anywhere. */
+  allowed_addresses?: BlockList;
+}
+
+/** Whether a caller may do something to whatever it is done to. */
+export function may(caller: Caller, permission: string): boolean {
+  return caller.permissions.has(permission);
+}
+
+/**
+ * Refuses a caller who lacks a permission. Who has it for some labels only passes where the route heeds labels, and
+ * then reaches no more than `labelsFor` says.
+ */
+export function assertMay(caller: Caller, permission: string, heedsLabels: boolean): void {
+  if (may(caller, permission)) return;
+  if (heedsLabels && caller.narrowed.some(({ permissions }) => permissions.has(permission))) return;
+  throw refuse(
+    'permission_missing',
+    `This needs the permission ${permission}, which ${caller.principal.name} lacks.`,
+    {
+      permission,
+    },
+  );
+}
+
+/** The labels of which a thing must carry one set for the caller to reach it; undefined where it may be anything. */
+export function labelsFor(caller: Caller, permission: string): readonly Labels[] | undefined {
+  if (may(caller, permission)) return undefined;
+  return caller.narrowed.filter(({ permissions }) => permissions.has(permission)).map(({ labels }) => labels);
+}

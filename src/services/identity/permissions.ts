@@ -1,0 +1,9 @@
+import type { Permissions } from '../../platform/access/permission.ts';
+
+/** What one may be allowed to do about who may do what. */
+export const permissions = {
+  'api_keys:read': { meaning: 'See API keys, though never the keys themselves' },
+  'api_keys:create': { meaning: 'Create and rotate API keys, with no more permissions than one has oneself' },
+  'api_keys:edit': { meaning: 'Edit the label, addresses and expiry of API keys' },
+  'api_keys:revoke': { meaning: 'Revoke API keys' },
+} satisfies Permissions;
