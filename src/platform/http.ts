@@ -18,7 +18,7 @@ import Fastify, {
 } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { Access } from './access/access.ts';
-import { assertMay, type Caller } from './access/caller.ts';
+import { assertMay, type Caller, labelsFor } from './access/caller.ts';
 import type { PermissionCatalogue } from './access/permission.ts';
 import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
@@ -256,7 +256,10 @@ function admit(request: FastifyRequest, caller: Caller): void {
   }
   const { permission, heeds_labels = false } = request.routeOptions.config;
   // Without one there is no route: what answers is that nothing is there.
-  if (permission !== undefined) assertMay(caller, permission, heeds_labels);
+  if (permission === undefined) return;
+  assertMay(caller, permission, heeds_labels);
+  const reach = labelsFor(caller, permission);
+  if (reach !== undefined) request.caller = { ...caller, reach };
 }
 
 /** Whether the query of a URL can be decoded; undecodable bytes would silently be read as other ones. */

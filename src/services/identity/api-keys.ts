@@ -122,7 +122,7 @@ const Row = Type.Object({
 
 const columns = `id, label, hint, environment, scopes,
   case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'active' end as status,
-  plan, has_limits, allowed_addresses::text[], created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
+  plan, limits_id is not null as has_limits, allowed_addresses::text[], created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
 
 function keyOf(row: Static<typeof Row>): ApiKey {
   const { allowed_addresses, created_by, expires_at, last_used_at, replaced_by, revoked_at, ...rest } = row;
@@ -272,8 +272,8 @@ export async function createApiKey(
       const uuid = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, expires_at,
-           allowed_addresses, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10)`,
+           allowed_addresses, created_by, limits_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -285,6 +285,8 @@ export async function createApiKey(
           body.expires_at ?? null,
           body.allowed_addresses ?? null,
           caller.principal.id,
+          // Nobody leaves their limits behind by way of another key.
+          caller.limits_id ?? null,
         ],
       );
       return uuid;
@@ -355,9 +357,9 @@ export async function rotateApiKey(
       assertHolds(caller, permissions, old.scopes);
       const next = newUuid();
       await tx.run(
-        `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, has_limits,
+        `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, limits_id,
            allowed_addresses, application_id, created_by)
-         select tenant_id, environment, $4, $5, $6, label, scopes, plan, has_limits, allowed_addresses, application_id, $7
+         select tenant_id, environment, $4, $5, $6, label, scopes, plan, limits_id, allowed_addresses, application_id, $7
          from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3`,
         [caller.tenant_id, caller.environment, uuid, next, hashKey(key), hintOf(key), caller.principal.id],
       );

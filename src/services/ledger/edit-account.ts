@@ -9,6 +9,7 @@ import { type Account, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { addEvent, lockHead } from './once.ts';
 import { creditLimitOf } from './open-account.ts';
+import { assertWithinReach } from './reach.ts';
 import { getAccount } from './read-accounts.ts';
 
 export const EditAccountRequest = Type.Object(
@@ -107,6 +108,7 @@ export function editAccount(
   return change(books, scope, uuid, 'ledger.account.edited', (account, version) => {
     assertMatches(ifMatch, version, 'the account');
     if (account.status === 'closed') throw refuse('account_closed', `Account ${account.id} is closed.`);
+    if (body.metadata !== undefined) assertWithinReach(scope, body.metadata);
     const { credit_limit, ...rest } = body;
     return credit_limit === undefined
       ? rest

@@ -40,7 +40,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.get(
       '/api/v2/holds',
       {
-        config: { permission: 'holds:read' },
+        config: { permission: 'holds:read', heeds_labels: true },
         schema: {
           summary: 'List holds, newest first',
           tags: ['holds'],
@@ -58,7 +58,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds',
       {
-        config: { permission: 'holds:place' },
+        config: { permission: 'holds:place', heeds_labels: true },
         schema: {
           summary: 'Place a hold: money that stays, but cannot be spent',
           tags: ['holds'],
@@ -87,7 +87,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.get(
       '/api/v2/holds/:hold_id',
       {
-        config: { permission: 'holds:read' },
+        config: { permission: 'holds:read', heeds_labels: true },
         schema: {
           summary: 'A hold with its steps',
           tags: ['holds'],
@@ -105,7 +105,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/increments',
       {
-        config: { permission: 'holds:place' },
+        config: { permission: 'holds:place', heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Hold more',
@@ -132,7 +132,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/extensions',
       {
-        config: { permission: 'holds:place' },
+        config: { permission: 'holds:place', heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Let a hold last longer',
@@ -159,7 +159,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/captures',
       {
-        config: { permission: 'holds:capture' },
+        config: { permission: 'holds:capture', heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Capture a hold, in part or whole: the money moves',
@@ -186,7 +186,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/releases',
       {
-        config: { permission: 'holds:release' },
+        config: { permission: 'holds:release', heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Release a hold, in part or whole: the money can be spent again',

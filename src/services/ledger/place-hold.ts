@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import type { Scope } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
@@ -10,7 +9,7 @@ import { type Hold, type HoldStep, Metadata, Timestamp } from './contract.ts';
 import { refuse } from './errors.ts';
 import { instantOf } from './instant.ts';
 
-import type { Command, Leg, Outcome } from './posting.ts';
+import type { Command, Leg, Outcome, Poster } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
 import { positiveAmount } from './terms.ts';
@@ -111,7 +110,7 @@ function placedHold(terms: HoldTerms, body: HoldRequest, command: Command, outco
  */
 export async function placeHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   body: HoldRequest,
   attempt: Attempt,
   options: { dry_run: boolean },

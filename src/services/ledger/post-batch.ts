@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import type { Scope } from '../../platform/db.ts';
 import { ProblemBody, problemBody, Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
@@ -9,7 +8,7 @@ import type { Books } from './books.ts';
 import { Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
 import { assertForm, TransferRequest, termsOf, transferCommand, transferFor } from './post-transfer.ts';
-import type { Command } from './posting.ts';
+import type { Command, Poster } from './posting.ts';
 import { refusalOf } from './refusal.ts';
 
 const MAX_TRANSFERS = 1_000;
@@ -83,7 +82,7 @@ function groupsOf(body: BatchRequest): number[] {
  */
 export async function postBatch(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   body: BatchRequest,
   attempt: Attempt,
   options: { dry_run: boolean; publicUrl: string },

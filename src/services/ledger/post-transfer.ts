@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import type { Scope } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
@@ -11,7 +10,7 @@ import type { Books } from './books.ts';
 import { Exchange, IsoDate, Metadata, Side, type Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
 import { convert } from './exchange.ts';
-import type { Command, Leg, Outcome } from './posting.ts';
+import type { Command, Leg, Outcome, Poster } from './posting.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
 import { existingDate, positiveAmount } from './terms.ts';
@@ -254,7 +253,7 @@ function postedTransfer(command: Command, outcome: Outcome, terms: TransferTerms
 /** A transfer that was done, now or by an earlier attempt with the same key. Throws what was refused. */
 export async function transferFor(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   command: Command,
   outcome: Outcome,
   terms: TransferTerms,
@@ -277,7 +276,7 @@ export interface Posted {
  */
 export async function postTransfer(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   body: TransferRequest,
   attempt: Attempt,
   options: { dry_run: boolean },

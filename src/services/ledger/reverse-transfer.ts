@@ -10,7 +10,7 @@ import type { Books } from './books.ts';
 import { IsoDate, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { type Posted, transferEvent, transferFor } from './post-transfer.ts';
-import type { Command, Leg, Side } from './posting.ts';
+import type { Command, Leg, Poster, Side } from './posting.ts';
 import { commandOrRefusal } from './refusal.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
@@ -124,7 +124,7 @@ function legsOf(body: ReversalRequest, original: readonly Static<typeof Original
  */
 export async function reverseTransfer(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: ReversalRequest,
   attempt: Attempt,

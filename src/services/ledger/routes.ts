@@ -76,7 +76,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'List accounts, newest first',
           tags: ['accounts'],
@@ -98,7 +98,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/accounts',
       {
-        config: { permission: 'accounts:open' },
+        config: { permission: 'accounts:open', heeds_labels: true },
         schema: {
           summary: 'Open an account',
           tags: ['accounts'],
@@ -124,7 +124,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts/:account_id',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'An account with its balances now',
           tags: ['accounts'],
@@ -145,7 +145,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.patch(
       '/api/v2/accounts/:account_id',
       {
-        config: { permission: 'accounts:edit' },
+        config: { permission: 'accounts:edit', heeds_labels: true },
         schema: {
           summary: 'Edit name, labels and balance rules',
           tags: ['accounts'],
@@ -171,7 +171,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       app.post(
         `/api/v2/accounts/:account_id/${verb}`,
         {
-          config: { permission },
+          config: { permission, heeds_labels: true },
           schema: {
             summary,
             tags: ['accounts'],
@@ -195,7 +195,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:read' },
+        config: { permission: 'transfers:read', heeds_labels: true },
         schema: {
           summary: 'List transfers, newest first',
           tags: ['transfers'],
@@ -217,7 +217,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', heeds_labels: true },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -246,7 +246,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', heeds_labels: true },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -270,7 +270,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers/:transfer_id',
       {
-        config: { permission: 'transfers:read' },
+        config: { permission: 'transfers:read', heeds_labels: true },
         schema: {
           summary: 'A transfer with its entries',
           tags: ['transfers'],
@@ -289,7 +289,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
-        config: { permission: 'transfers:reverse' },
+        config: { permission: 'transfers:reverse', heeds_labels: true },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],

@@ -11,7 +11,7 @@ import { Hold, IsoDate, Metadata, Timestamp, Transfer } from './contract.ts';
 import { instantOf } from './instant.ts';
 import { type HoldTerms, holdEvent, holdLegs } from './place-hold.ts';
 import { transferEvent } from './post-transfer.ts';
-import type { Command, Outcome } from './posting.ts';
+import type { Command, Outcome, Poster } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
@@ -171,7 +171,7 @@ function doneAt(command: Command, outcome: Outcome | undefined): { position: big
  */
 async function post<Answer>(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   command: Command,
   options: { dry_run: boolean },
   read: (tx: Transaction, position: bigint, resultId: string) => Promise<Answer>,
@@ -194,7 +194,7 @@ async function post<Answer>(
 /** Holds more. */
 export async function incrementHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: IncrementRequest,
   attempt: Attempt,
@@ -208,7 +208,7 @@ export async function incrementHold(
 /** Lets a hold last longer. */
 export async function extendHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: ExtensionRequest,
   attempt: Attempt,
@@ -222,7 +222,7 @@ export async function extendHold(
 /** Posts held money to the credit account: part of it, as often as something remains, or all. */
 export async function captureHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: CaptureRequest,
   attempt: Attempt,
@@ -247,7 +247,7 @@ export async function captureHold(
 /** Gives held money back to the debit account, in part or whole. */
 export async function releaseHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: ReleaseRequest,
   attempt: Attempt,
