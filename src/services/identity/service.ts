@@ -3,6 +3,7 @@ import { defineService } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { refuse } from './errors.ts';
 import { permissions } from './permissions.ts';
+import { selfRoutes } from './self.ts';
 
 export const identity = defineService({
   name: 'identity',
@@ -12,6 +13,7 @@ export const identity = defineService({
   start({ db, permissions: catalogue }) {
     return {
       routes: async (app) => {
+        await app.register(selfRoutes);
         await app.register(apiKeyRoutes({ db, permissions: catalogue }));
       },
       stop: () => Promise.resolve(),
