@@ -4,6 +4,11 @@ import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
 import { openPermissions } from './access/permission.ts';
 import { listScopes } from './access/tenant.ts';
+import { permissions as auditPermissions } from './audit/permissions.ts';
+import { mountAudit } from './audit/record.ts';
+import { auditRoutes } from './audit/routes.ts';
+import { startAuditSealing } from './audit/seal.ts';
+import { openAuditTrail } from './audit/write.ts';
 import { type Config, StartupError } from './config.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
@@ -130,7 +135,9 @@ export async function boot(
       return db;
     };
     const platform = open('platform');
-    const permissions = openPermissions(Object.assign({}, ...started.map((service) => service.permissions)));
+    const permissions = openPermissions(
+      Object.assign({}, auditPermissions, ...started.map((service) => service.permissions)),
+    );
     const access = openAccess(platform, {
       permissions,
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
@@ -150,6 +157,13 @@ export async function boot(
     const app = await buildServer({ access, permissions, log, publicUrl });
     const metrics = openMetrics();
     mountMetrics(app, metrics);
+    const audit = openAuditTrail({ db: platform, log, metrics });
+    const auditSealing = startAuditSealing({ db: platform, log, interval_ms: 1_000 });
+    undo.push(async () => {
+      await audit.stop();
+      await auditSealing.stop();
+    });
+    mountAudit(app, { trail: audit, metrics, publicUrl });
     for (const [state, meaning] of [
       ['open', 'Connections to PostgreSQL'],
       ['idle', 'Connections to PostgreSQL that nobody uses'],
@@ -170,6 +184,8 @@ export async function boot(
       publicUrl,
       findDemoKey: options.findDemoKey ?? (() => undefined),
     });
+
+    await app.register(auditRoutes({ db: platform, redact: (value) => value }));
 
     const running: RunningService[] = [];
     let ready = false;
@@ -193,6 +209,7 @@ export async function boot(
         config,
         log: log.child({ service: service.name }),
         metrics,
+        audit,
         scopes: () => listScopes(platform),
         publicUrl,
       });

@@ -36,6 +36,8 @@ declare module 'fastify' {
     changes_state?: boolean;
     /** The permission that the route needs. Every route under `/api/` names one, or the server does not start. */
     permission?: string;
+    /** A GET that tells what is confidential: who read it stands in the audit trail. */
+    sensitive?: boolean;
     /** Whether the route confines a caller whose grant is narrowed to labels; such a grant does not count elsewhere. */
     heeds_labels?: boolean;
   }
@@ -129,11 +131,33 @@ function fromFastify(code: string, message: string): Problem | undefined {
   }
 }
 
-const problems = new WeakSet<FastifyRequest>();
+/** The code of the problem that answers a request. */
+const problems = new WeakMap<FastifyRequest, string>();
 
 /** Whether the answer to a request is a problem, for pages and metrics. */
 export function isProblemAnswer(request: FastifyRequest): boolean {
   return problems.has(request);
+}
+
+/** The code of the problem that answers a request, if one does. */
+export function problemCodeOf(request: FastifyRequest): string | undefined {
+  return problems.get(request);
+}
+
+/** Makes an answer one of a problem, in all but its body, which is returned. */
+export function problemAnswer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+  publicUrl: string,
+): Static<typeof ProblemBody> {
+  problems.set(request, problem.code);
+  if (problem.type.status === 401) reply.header('www-authenticate', 'Bearer realm="financialapi"');
+  if (problem.replayed) reply.header('idempotent-replayed', 'true');
+  if (problem.extra.retry_after_s !== undefined)
+    reply.header('retry-after', String(problem.extra.retry_after_s));
+  reply.code(problem.type.status).type('application/problem+json; charset=utf-8');
+  return { ...problemBody(problem, publicUrl), request_id: request.id };
 }
 
 function sendProblem(
@@ -142,16 +166,8 @@ function sendProblem(
   problem: Problem,
   publicUrl: string,
 ): FastifyReply {
-  problems.add(request);
-  if (problem.type.status === 401) reply.header('www-authenticate', 'Bearer realm="financialapi"');
-  if (problem.replayed) reply.header('idempotent-replayed', 'true');
-  if (problem.extra.retry_after_s !== undefined)
-    reply.header('retry-after', String(problem.extra.retry_after_s));
-  return reply
-    .code(problem.type.status)
-    .type('application/problem+json; charset=utf-8')
-    .serializer((body: unknown) => JSON.stringify(body))
-    .send({ ...problemBody(problem, publicUrl), request_id: request.id });
+  const body = problemAnswer(request, reply, problem, publicUrl);
+  return reply.serializer((value: unknown) => JSON.stringify(value)).send(body);
 }
 
 /** What Fastify refuses before it has found a route. */

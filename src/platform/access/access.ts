@@ -200,6 +200,8 @@ export function openAccess(db: Database, { permissions, onError = () => {} }: Ac
   }
 
   function accept(caller: Caller, request: FastifyRequest): Caller {
+    // Who is refused for where they ask from is known: the audit trail names them.
+    request.caller = caller;
     assertGood(caller, request.ip);
     if (caller.principal.kind === 'key') used.set(caller.principal.id, Date.now());
     return caller;

@@ -296,6 +296,12 @@ export async function createApiKey(
   return { created: replayed ? created : { ...created, key }, replayed };
 }
 
+/** A thing as it was and as it is. */
+interface Changed {
+  before: ApiKey;
+  after: ApiKey;
+}
+
 /** Edits what a key is called and where and how long it is good. */
 export function editApiKey(
   { db }: Keys,
@@ -303,7 +309,7 @@ export function editApiKey(
   uuid: string,
   body: Static<typeof EditApiKeyRequest>,
   ifMatch: string | undefined,
-): Promise<ApiKey> {
+): Promise<Changed> {
   assertNetworks(body.allowed_addresses);
   return db.write(scope, async (tx) => {
     await tx.run(
@@ -329,7 +335,7 @@ export function editApiKey(
         body.allowed_addresses ?? null,
       ],
     );
-    return getApiKey(tx, scope, uuid);
+    return { before, after: await getApiKey(tx, scope, uuid) };
   });
 }
 
@@ -377,13 +383,18 @@ export async function rotateApiKey(
 }
 
 /** Revokes a key, in every process at once. One that is revoked stays so. */
-export function revokeApiKey({ db }: Keys, caller: Caller, uuid: string): Promise<ApiKey> {
+export function revokeApiKey({ db }: Keys, caller: Caller, uuid: string): Promise<Changed> {
   return db.write(caller, async (tx) => {
+    await tx.run(
+      'select from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3 for no key update',
+      [caller.tenant_id, caller.environment, uuid],
+    );
+    const before = await getApiKey(tx, caller, uuid);
     await tx.run(
       `update platform.api_keys set revoked_at = now(), revoked_by = $4
        where tenant_id = $1 and environment = $2 and id = $3 and revoked_at is null`,
       [caller.tenant_id, caller.environment, uuid, caller.principal.id],
     );
-    return getApiKey(tx, caller, uuid);
+    return { before, after: await getApiKey(tx, caller, uuid) };
   });
 }

@@ -115,6 +115,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           request.body,
           attempt,
         );
+        if (!replayed) request.audit({ after: account });
         answerCreated(reply, `/api/v2/accounts/${account.id}`, replayed);
         reply.header('etag', etagOf(version));
         return account;
@@ -155,9 +156,17 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           response: { 200: Account, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
         const uuid = uuidOf('acc', params.account_id);
-        const { account, version } = await editAccount(books, caller, uuid, body, headers['if-match']);
+        const { account, version, before } = await editAccount(
+          books,
+          caller,
+          uuid,
+          body,
+          headers['if-match'],
+        );
+        request.audit({ before, after: account });
         reply.header('etag', etagOf(version));
         return account;
       },
@@ -179,13 +188,15 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
             response: { 200: Account, ...refusals },
           },
         },
-        async ({ caller, params }, reply) => {
-          const { account, version } = await setStatus(
+        async (request, reply) => {
+          const { caller, params } = request;
+          const { account, version, before } = await setStatus(
             books,
             caller,
             uuidOf('acc', params.account_id),
             status,
           );
+          request.audit({ before, after: account });
           reply.header('etag', etagOf(version));
           return account;
         },
