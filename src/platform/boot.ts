@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
-import { openPermissions } from './access/permission.ts';
+import { openPermissions, platformPermissions } from './access/permission.ts';
 import { listScopes } from './access/tenant.ts';
 import { type Config, StartupError } from './config.ts';
 import { type Database, openDatabase } from './db.ts';
@@ -130,7 +130,9 @@ export async function boot(
       return db;
     };
     const platform = open('platform');
-    const permissions = openPermissions(Object.assign({}, ...started.map((service) => service.permissions)));
+    const permissions = openPermissions(
+      Object.assign({}, platformPermissions, ...started.map((service) => service.permissions)),
+    );
     const access = openAccess(platform, {
       permissions,
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
