@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
-import { openPermissions } from './access/permission.ts';
+import { openPermissions, platformPermissions } from './access/permission.ts';
 import { listScopes } from './access/tenant.ts';
 import { permissions as auditPermissions } from './audit/permissions.ts';
 import { mountAudit } from './audit/record.ts';
@@ -136,7 +136,12 @@ export async function boot(
     };
     const platform = open('platform');
     const permissions = openPermissions(
-      Object.assign({}, auditPermissions, ...started.map((service) => service.permissions)),
+      Object.assign(
+        {},
+        platformPermissions,
+        auditPermissions,
+        ...started.map((service) => service.permissions),
+      ),
     );
     const access = openAccess(platform, {
       permissions,

@@ -20,6 +20,7 @@ import { type Static, Type } from 'typebox';
 import type { Access } from './access/access.ts';
 import { assertMay, type Caller, labelsFor } from './access/caller.ts';
 import type { PermissionCatalogue } from './access/permission.ts';
+import { redactAnswers, sees } from './access/redaction.ts';
 import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
 import { parseJson } from './json.ts';
@@ -366,7 +367,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
         if (encoding !== 'identity') {
           throw refuse('unsupported_media_type', `The body is encoded as ${encoding}; send it as it is.`);
         }
-        done(null, parseJson(body));
+        done(null, parseJson(body, { mayQuote: sees(request.caller, 'personal') }));
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)));
       }
@@ -382,6 +383,8 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       );
     }
   });
+
+  app.addHook('onRoute', (route) => redactAnswers(route, isProblemAnswer));
 
   app.decorateRequest('caller');
   app.addHook('onRequest', (request, reply, done) => {

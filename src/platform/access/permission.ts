@@ -17,6 +17,15 @@ export interface PermissionType {
 
 export type Permissions = Readonly<Record<string, PermissionType>>;
 
+/** What the platform itself asks for, whichever services run. */
+export const platformPermissions = {
+  'personal_data:read': {
+    meaning:
+      'See personal data: names, descriptions and labels. Who lacks it sees masks in their place, and cannot look for them',
+  },
+  'secrets:reveal': { meaning: 'See secrets that were told once already. Nobody needs it for a day of work' },
+} satisfies Permissions;
+
 /** A permission or a pattern of them; `*` stands for every resource or every action. */
 export const PERMISSION_PATTERN = '^(\\*|[a-z][a-z_]*):(\\*|[a-z][a-z_]*)$';
 

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { assertMatches } from '../../platform/etag.ts';
 import { Text } from '../../platform/http.ts';
@@ -14,7 +15,7 @@ import { getAccount } from './read-accounts.ts';
 
 export const EditAccountRequest = Type.Object(
   {
-    name: Type.Optional(Text({ min: 1, max: 255 })),
+    name: Type.Optional(Personal(Text({ min: 1, max: 255 }))),
     credit_limit: Type.Optional(Type.Union([Money, Type.Null()], { description: 'Null: without limit' })),
     may_send: Type.Optional(Type.Boolean()),
     may_receive: Type.Optional(Type.Boolean()),

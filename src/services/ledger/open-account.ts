@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import { findExponent } from '../../platform/currencies.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
@@ -16,7 +17,9 @@ import { nonNegativeAmount } from './terms.ts';
 
 export const OpenAccountRequest = Type.Object(
   {
-    name: Text({ min: 1, max: 255, description: 'Any name; it need not be unique', examples: ['Ana Souza'] }),
+    name: Personal(
+      Text({ min: 1, max: 255, description: 'Any name; it need not be unique', examples: ['Ana Souza'] }),
+    ),
     currency: Currency,
     chart_code: ChartCode,
     credit_limit: Type.Optional(

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
@@ -28,7 +29,7 @@ export const HoldRequest = Type.Object(
         description: 'When what still remains is released by itself; absent: never',
       }),
     ),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },

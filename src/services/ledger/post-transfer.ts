@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
@@ -50,7 +51,7 @@ export const TransferRequest = Type.Object(
     effective_date: Type.Optional(
       Type.String({ ...IsoDate, description: 'Business date; absent means the day it is recorded, UTC' }),
     ),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import type { Scope } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
@@ -33,7 +34,7 @@ export const ReversalRequest = Type.Object(
       ),
     ),
     effective_date: Type.Optional(IsoDate),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },

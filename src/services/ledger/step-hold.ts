@@ -1,5 +1,6 @@
 /** What happens to a hold after it was placed: increment, extend, capture, release. Each is a step of its own. */
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
@@ -48,7 +49,7 @@ export const CaptureRequest = Type.Object(
     effective_date: Type.Optional(
       Type.String({ ...IsoDate, description: 'Business date; absent means the day it is recorded, UTC' }),
     ),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },

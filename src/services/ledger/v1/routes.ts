@@ -6,6 +6,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { sees } from '../../../platform/access/redaction.ts';
 import { ProblemBody } from '../../../platform/http.ts';
 import type { Attempt } from '../../../platform/idempotency.ts';
 import { IdempotencyHeaders } from '../../../platform/idempotency.ts';
@@ -77,7 +78,8 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
     app.addContentTypeParser<string>(
       'application/json',
       { parseAs: 'string' },
-      async (_request: FastifyRequest, text: string) => parseBody(text),
+      async ({ caller }: FastifyRequest, text: string) =>
+        parseBody(text, { mayQuote: sees(caller, 'personal') }),
     );
     // The compiled serializers would write a balance by way of a JS number.
     app.setSerializerCompiler(() => JSON.stringify);
