@@ -7,6 +7,7 @@ import type { Authenticator } from './access/access.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
+import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { ProblemType } from './problem.ts';
 
@@ -18,6 +19,8 @@ interface ServiceContext {
   config: Config;
   log: FastifyBaseLogger;
   metrics: Metrics;
+  /** How the limits of callers stand. */
+  limits: ReadLimits;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
   /** Address under which clients reach the server, for links. Known once it listens. */
