@@ -12,6 +12,7 @@ import { openAuditTrail } from './audit/write.ts';
 import { type Config, StartupError } from './config.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
+import { openLimits } from './limits/limits.ts';
 import { listen } from './listen.ts';
 import { openLog } from './log.ts';
 import { mountMetrics, openMetrics } from './metrics.ts';
@@ -40,6 +41,8 @@ export interface BootOptions {
   findDemoKey?: () => string | undefined;
   /** Where log lines go; standard output if absent. */
   logStream?: DestinationStream;
+  /** The clock by which requests are counted, Unix time in milliseconds; that of the system if absent. */
+  now?: () => number;
 }
 
 /** Migrations of the platform itself and of every service, in the order they are applied. */
@@ -148,19 +151,38 @@ export async function boot(
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
     });
     undo.push(() => access.stop());
+    const metrics = openMetrics();
+    const limits = openLimits(platform, {
+      redis_url: config.redis_url,
+      when_redis_is_away: config.limits_when_redis_is_away,
+      address_factor: config.address_limit_factor,
+      metrics,
+      onError: (error, what) => log.warn({ err: error }, what),
+      ...(options.now === undefined ? {} : { now: options.now }),
+    });
+    undo.push(() => limits.stop());
     const listening = await listen({
       url: server.url,
       role: 'platform',
       channel: 'platform_access',
-      onNotice: () => access.forget(),
+      onNotice: () => {
+        access.forget();
+        limits.forget();
+      },
       onError: (error) => log.warn({ err: error }, 'changes of access are not heard for now'),
     });
     undo.push(() => listening.stop());
 
     let url = config.public_url ?? '';
     const publicUrl = () => url;
-    const app = await buildServer({ access, permissions, log, publicUrl });
-    const metrics = openMetrics();
+    const app = await buildServer({
+      access,
+      permissions,
+      log,
+      publicUrl,
+      limits,
+      trustProxy: config.trust_proxy,
+    });
     mountMetrics(app, metrics);
     const audit = openAuditTrail({ db: platform, log, metrics });
     const auditSealing = startAuditSealing({ db: platform, log, interval_ms: 1_000 });
@@ -215,6 +237,7 @@ export async function boot(
         log: log.child({ service: service.name }),
         metrics,
         audit,
+        limits,
         scopes: () => listScopes(platform),
         publicUrl,
       });

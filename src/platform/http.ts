@@ -1,6 +1,7 @@
 /**
  * The HTTP server that every service's routes are mounted on. A request passes: request id → who is calling →
- * validation → the route → answer; whatever is refused on the way leaves as problem details (RFC 9457).
+ * permission → limits → validation → the route → answer; whatever is refused on the way leaves as problem details
+ * (RFC 9457).
  */
 
 import { type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
@@ -41,6 +42,8 @@ declare module 'fastify' {
     sensitive?: boolean;
     /** Whether the route confines a caller whose grant is narrowed to labels; such a grant does not count elsewhere. */
     heeds_labels?: boolean;
+    /** A route by which limits are read and mended: it has a limit of its own, so that nobody locks themselves out. */
+    administers_limits?: boolean;
   }
 }
 
@@ -52,12 +55,26 @@ export type Api = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
+/** Counts requests. Each returns at once where nothing has to be waited for, and throws a problem where it refuses. */
+export interface RequestLimits {
+  /** A request whose sender nobody knows yet. */
+  arrive(request: FastifyRequest, reply: FastifyReply): Promise<void> | void;
+  /** A request whose caller could not be identified. */
+  failed(request: FastifyRequest, reply: FastifyReply, reason: unknown): Promise<void> | void;
+  /** A request of a caller, to a route that administers limits or to any other. */
+  admit(request: FastifyRequest, reply: FastifyReply, administersLimits: boolean): Promise<void> | void;
+}
+
 export interface HttpOptions {
   access: Pick<Access, 'identify'>;
   permissions: PermissionCatalogue;
   log: FastifyBaseLogger;
   /** Where clients reach this server, without a slash at the end. */
   publicUrl: () => string;
+  /** Absent: nothing is limited. */
+  limits?: RequestLimits;
+  /** Proxies whose `X-Forwarded-For` is believed: how many there are in a row, or their networks. */
+  trustProxy?: number | readonly string[] | undefined;
 }
 
 /** 1,000 multi-leg transfers with metadata fit. */
@@ -261,8 +278,16 @@ function identify(request: FastifyRequest, access: HttpOptions['access']): Promi
   return access.identify(request, request.cookies[KEY_COOKIE]);
 }
 
-/** Refuses a caller who says that it means the other environment, or who lacks what the route needs. */
-function admit(request: FastifyRequest, caller: Caller): void {
+/**
+ * Refuses a caller who says that it means the other environment, who lacks what the route needs, or who has asked too
+ * much.
+ */
+function admit(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  caller: Caller,
+  limits: RequestLimits | undefined,
+): Promise<void> | void {
   request.caller = caller;
   const meant = request.headers.environment;
   if (meant !== undefined && meant !== caller.environment) {
@@ -271,12 +296,41 @@ function admit(request: FastifyRequest, caller: Caller): void {
       `${caller.principal.name} is of the environment ${caller.environment}.`,
     );
   }
-  const { permission, heeds_labels = false } = request.routeOptions.config;
+  const { permission, heeds_labels = false, administers_limits = false } = request.routeOptions.config;
   // Without one there is no route: what answers is that nothing is there.
-  if (permission === undefined) return;
-  assertMay(caller, permission, heeds_labels);
-  const reach = labelsFor(caller, permission);
-  if (reach !== undefined) request.caller = { ...caller, reach };
+  if (permission !== undefined) {
+    assertMay(caller, permission, heeds_labels);
+    const reach = labelsFor(caller, permission);
+    if (reach !== undefined) request.caller = { ...caller, reach };
+  }
+  return limits?.admit(request, reply, administers_limits);
+}
+
+/** What becomes of a request before its body is read; `undefined` where that is clear at once. */
+function enter(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { access, limits }: Pick<HttpOptions, 'access' | 'limits'>,
+): Promise<void> | void {
+  if (!request.url.startsWith(API_PREFIX)) return limits?.arrive(request, reply);
+  const unknown = async (reason: unknown): Promise<never> => {
+    await limits?.failed(request, reply, reason);
+    throw reason;
+  };
+  let caller: Promise<Caller> | Caller;
+  try {
+    caller = identify(request, access);
+  } catch (error) {
+    return unknown(error);
+  }
+  if (!(caller instanceof Promise)) return admit(request, reply, caller, limits);
+  return caller.catch(unknown).then((found) => admit(request, reply, found, limits));
+}
+
+/** Fastify's form of proxies that are trusted: a hop is counted from the connection on, beginning with 0. */
+function trusted(proxies: HttpOptions['trustProxy']) {
+  if (typeof proxies === 'number') return (_address: string, hop: number) => hop < proxies;
+  return proxies === undefined ? false : [...proxies];
 }
 
 /** Whether the query of a URL can be decoded; undecodable bytes would silently be read as other ones. */
@@ -305,6 +359,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   };
   const app: Api = Fastify({
     loggerInstance: options.log,
+    trustProxy: trusted(options.trustProxy),
     // A line for each request cost 40 % of the throughput; metrics count them and failures are logged.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
@@ -395,18 +450,10 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       done(refuse('malformed_request', 'The query of the address is not percent-encoded UTF-8.'));
       return;
     }
-    if (!request.url.startsWith(API_PREFIX)) {
-      done();
-      return;
-    }
     try {
-      const caller = identify(request, options.access);
-      if (caller instanceof Promise) {
-        caller.then((found) => admit(request, found)).then(() => done(), done);
-      } else {
-        admit(request, caller);
-        done();
-      }
+      const entering = enter(request, reply, options);
+      if (entering === undefined) done();
+      else entering.then(() => done(), done);
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
