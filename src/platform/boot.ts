@@ -4,6 +4,9 @@ import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
 import { openPermissions } from './access/permission.ts';
 import { listScopes } from './access/tenant.ts';
+import { type Approvals, mountApprovals } from './approvals/approvals.ts';
+import { refuse as refuseApproval } from './approvals/errors.ts';
+import { permissions as approvalPermissions } from './approvals/permissions.ts';
 import { type Config, StartupError } from './config.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
@@ -130,17 +133,23 @@ export async function boot(
       return db;
     };
     const platform = open('platform');
-    const permissions = openPermissions(Object.assign({}, ...started.map((service) => service.permissions)));
+    const permissions = openPermissions(
+      Object.assign({}, approvalPermissions, ...started.map((service) => service.permissions)),
+    );
     const access = openAccess(platform, {
       permissions,
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
     });
     undo.push(() => access.stop());
+    let approvals: Approvals | undefined;
     const listening = await listen({
       url: server.url,
       role: 'platform',
       channel: 'platform_access',
-      onNotice: () => access.forget(),
+      onNotice: () => {
+        access.forget();
+        approvals?.forget();
+      },
       onError: (error) => log.warn({ err: error }, 'changes of access are not heard for now'),
     });
     undo.push(() => listening.stop());
@@ -162,7 +171,7 @@ export async function boot(
         () => Object.fromEntries([...pools].map(([role, db]) => [role, db.connections()[state]])),
       );
     }
-    const catalogue: Record<string, ProblemType> = { ...refuse.types };
+    const catalogue: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
     for (const service of started) Object.assign(catalogue, service.problems);
     await mountPages(app, {
       access,
@@ -170,6 +179,10 @@ export async function boot(
       publicUrl,
       findDemoKey: options.findDemoKey ?? (() => undefined),
     });
+
+    const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
+    approvals = policies;
+    undo.push(() => policies.stop());
 
     const running: RunningService[] = [];
     let ready = false;
@@ -217,6 +230,7 @@ export async function boot(
     });
     const [address] = app.addresses();
     url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
+    undo.push(policies.start());
     ready = true;
     return {
       app,

@@ -6,6 +6,7 @@ import { etagOf, IfMatchHeaders } from '../../platform/etag.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { approvalsOf, reservedFor } from './approval.ts';
 import type { Books } from './books.ts';
 import { addToChart, ChartRequest, listChart } from './chart.ts';
 import { Account, ChartEntry, Transfer } from './contract.ts';
@@ -39,6 +40,7 @@ const TransferParams = Type.Object({ transfer_id: Id('trf') });
 export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+    const approvals = approvalsOf(books);
 
     app.get(
       '/api/v2/chart-of-accounts',
@@ -217,7 +219,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', approval: approvals.transfer },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -229,7 +231,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers');
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const { transfer, replayed } = await postTransfer(
           books,
           request.caller,
@@ -246,7 +251,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', approval: approvals.batch },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -258,7 +263,11 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers/batch');
-        const options = { dry_run: request.query.dry_run ?? false, publicUrl: publicUrl() };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+          publicUrl: publicUrl(),
+        };
         const { result, replayed } = await postBatch(books, request.caller, request.body, attempt, options);
         if (replayed) reply.header('idempotent-replayed', 'true');
         const position = Math.max(...result.outcomes.map(({ transfer }) => transfer?.position ?? 0));
@@ -289,7 +298,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
-        config: { permission: 'transfers:reverse' },
+        config: { permission: 'transfers:reverse', approval: approvals.reversal },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],
@@ -303,7 +312,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       async (request, reply) => {
         const { transfer_id } = request.params;
         const attempt = attemptOf(request, `/api/v2/transfers/${transfer_id}/reversals`);
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const uuid = uuidOf('trf', transfer_id);
         const { transfer, replayed } = await reverseTransfer(
           books,
