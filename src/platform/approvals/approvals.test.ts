@@ -117,7 +117,7 @@ test('a transfer above the threshold waits, its money set aside, until somebody 
   assert.deepEqual([own.status, own.body.code], [403, 'own_proposal']);
   const approved = await bank.second('POST', `/api/v2/proposals/${id}/approve`, { reason: 'as agreed' });
   assert.equal(approved.status, 200, approved.text);
-  assert.deepEqual([approved.body.status, approved.body.reason], ['executed', 'as agreed']);
+  assert.deepEqual([approved.body.status, approved.body.reason], ['executed', 'as agreed'], approved.text);
   assert.deepEqual(approved.body.result.body.entries[0].amount, brl('600.00'));
   assert.deepEqual(await funds(bank, bank.sara), { balance: '300.00', available: '300.00' });
   assert.deepEqual(await funds(bank, bank.shop), { balance: '700.00', available: '700.00' });

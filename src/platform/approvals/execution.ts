@@ -22,8 +22,9 @@ export interface Execution {
 const executing = new AsyncLocalStorage<{ execution: Execution | undefined }>();
 
 /** Runs `ask`, whose first request is the one that is carried out. */
-export function carryOut<T>(execution: Execution, ask: () => Promise<T>): Promise<T> {
-  return executing.run({ execution }, ask);
+export function carryOut<T>(execution: Execution, ask: () => PromiseLike<T>): Promise<T> {
+  // An injected request begins when it is awaited, which therefore happens within the context.
+  return executing.run({ execution }, async () => await ask());
 }
 
 /** The execution that a request is, once: whatever else begins in its context is a request like any other. */
