@@ -47,7 +47,9 @@ function objectOf(value: unknown): Record<string, unknown> {
 export async function mountApprovals(app: Api, options: ApprovalsOptions): Promise<Approvals> {
   const { db, access, log, publicUrl } = options;
   const subjects = new Map<string, SubjectRoute>();
-  const rulebook = await openRulebook(db, (error) => log.warn({ err: error }, 'approval policies could not be read'));
+  const rulebook = await openRulebook(db, (error) =>
+    log.warn({ err: error }, 'approval policies could not be read'),
+  );
   const deciding: Deciding = { db, app, access, log, publicUrl, routeOf: (name) => subjects.get(name) };
 
   function guard(route: SubjectRoute) {
@@ -103,9 +105,7 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
       route.schema = { ...route.schema, response: { ...objectOf(route.schema.response), 202: Proposal } };
     }
   });
-  await app.register(
-    approvalRoutes({ db, rulebook, deciding, subjects: () => [...subjects.values()] }),
-  );
+  await app.register(approvalRoutes({ db, rulebook, deciding, subjects: () => [...subjects.values()] }));
 
   return {
     forget: () => void rulebook.refresh(),

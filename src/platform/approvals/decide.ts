@@ -21,8 +21,15 @@ import {
 } from './proposal.ts';
 import type { SubjectRoute } from './route.ts';
 
-export const Reason = Text({ min: 1, max: 1_000, description: 'Why, for whoever proposed it and whoever reads it later' });
-export const ApprovalRequest = Type.Object({ reason: Type.Optional(Reason) }, { additionalProperties: false });
+export const Reason = Text({
+  min: 1,
+  max: 1_000,
+  description: 'Why, for whoever proposed it and whoever reads it later',
+});
+export const ApprovalRequest = Type.Object(
+  { reason: Type.Optional(Reason) },
+  { additionalProperties: false },
+);
 export const RejectionRequest = Type.Object({ reason: Reason }, { additionalProperties: false });
 
 export interface Deciding {
@@ -169,7 +176,10 @@ async function giveBack(deciding: Deciding, scope: Scope, row: ProposalRow): Pro
       ),
     );
   } catch (error) {
-    log.warn({ err: error, proposal_id: formatId('prp', row.id) }, 'what a proposal reserved is not released yet');
+    log.warn(
+      { err: error, proposal_id: formatId('prp', row.id) },
+      'what a proposal reserved is not released yet',
+    );
   }
 }
 
@@ -266,7 +276,8 @@ async function execute(
 }
 
 function methodOf(text: string): 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' {
-  if (text === 'GET' || text === 'POST' || text === 'PUT' || text === 'PATCH' || text === 'DELETE') return text;
+  if (text === 'GET' || text === 'POST' || text === 'PUT' || text === 'PATCH' || text === 'DELETE')
+    return text;
   throw new Error(`a proposal of the method ${text}`);
 }
 
@@ -294,13 +305,19 @@ export async function attend(deciding: Deciding, scope: Scope, uuid: string): Pr
     const row = await findRow(tx, scope, uuid);
     if (row === undefined) return undefined;
     const waitsForProposer = routeOf(row.route)?.approval.answers_secret === true;
-    const isExpiring = row.is_over && (row.status === 'pending' || (row.status === 'approved' && waitsForProposer));
+    const isExpiring =
+      row.is_over && (row.status === 'pending' || (row.status === 'approved' && waitsForProposer));
     const changed = await tx.run(
       `update platform.proposals set status = $4,
          due_at = case when $4 = 'approved' or cardinality(reserved) > 0
                   then statement_timestamp() + make_interval(secs => ${CARRIED_OUT_WITHIN_S}) end
        where tenant_id = $1 and environment = $2 and id = $3 and due_at <= statement_timestamp()`,
-      [scope.tenant_id, scope.environment, uuid, isExpiring ? 'expired' : row.status === 'reserving' ? 'refused' : row.status],
+      [
+        scope.tenant_id,
+        scope.environment,
+        uuid,
+        isExpiring ? 'expired' : row.status === 'reserving' ? 'refused' : row.status,
+      ],
     );
     return changed === 1 ? findRow(tx, scope, uuid) : undefined;
   });

@@ -22,7 +22,8 @@ export const refuse = defineProblems({
   action_without_amount: {
     status: 422,
     title: 'The action has no amount',
-    meaning: 'Only what moves or holds money can be measured. Leave `above` out: every such action then waits.',
+    meaning:
+      'Only what moves or holds money can be measured. Leave `above` out: every such action then waits.',
   },
   threshold_invalid: {
     status: 422,

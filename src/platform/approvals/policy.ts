@@ -1,8 +1,8 @@
 /** Approval policies: which permitted actions need a second person. Every process has all of them in memory. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Static, Type } from 'typebox';
-import { PERMISSION_PATTERN } from '../access/permission.ts';
 import type { Caller } from '../access/caller.ts';
+import { PERMISSION_PATTERN } from '../access/permission.ts';
 import type { Database, Environment, Scope, Transaction } from '../db.ts';
 import { assertMatches } from '../etag.ts';
 import { Money, parseMoney } from '../money.ts';
@@ -63,7 +63,11 @@ export interface VersionedPolicy {
   version: number;
 }
 
-async function findPolicy(tx: Transaction, scope: Scope, action: string): Promise<VersionedPolicy | undefined> {
+async function findPolicy(
+  tx: Transaction,
+  scope: Scope,
+  action: string,
+): Promise<VersionedPolicy | undefined> {
   const [row] = await tx.rows(
     Row,
     `select ${columns} from platform.approval_policies

@@ -168,7 +168,10 @@ export async function findRow(tx: Transaction, scope: Scope, uuid: string): Prom
 export async function getRow(tx: Transaction, scope: Scope, uuid: string): Promise<ProposalRow> {
   const row = await findRow(tx, scope, uuid);
   if (row === undefined || row.status === 'reserving' || row.status === 'refused') {
-    throw refuse('proposal_not_found', `There is no proposal ${formatId('prp', uuid)} in ${scope.environment}.`);
+    throw refuse(
+      'proposal_not_found',
+      `There is no proposal ${formatId('prp', uuid)} in ${scope.environment}.`,
+    );
   }
   return row;
 }
@@ -177,7 +180,9 @@ const Filters = Type.Object(
   {
     status: Type.Optional(Status),
     action: Type.Optional(Text({ min: 3, max: 128, description: 'Permission that the request needs' })),
-    mine: Type.Optional(Type.Boolean({ description: 'Only those that the caller, or one it acts for, proposed' })),
+    mine: Type.Optional(
+      Type.Boolean({ description: 'Only those that the caller, or one it acts for, proposed' }),
+    ),
     awaiting_me: Type.Optional(Type.Boolean({ description: 'Only those that the caller can decide' })),
   },
   { additionalProperties: false },
@@ -195,7 +200,11 @@ export const ListProposalsQuery = Type.Object(
 );
 
 /** Proposals, newest first. */
-export async function listProposals(tx: Transaction, caller: Caller, query: Static<typeof ListProposalsQuery>) {
+export async function listProposals(
+  tx: Transaction,
+  caller: Caller,
+  query: Static<typeof ListProposalsQuery>,
+) {
   const { limit, cursor, ...given } = query;
   const page = readPage(isContent, given, {
     ...(limit === undefined ? {} : { limit }),

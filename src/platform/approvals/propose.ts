@@ -245,7 +245,9 @@ export async function propose(
     // Somebody else came first with the same key.
     const other = await findKept(db, caller, asked.key);
     if (other === undefined) {
-      throw refuse('proposal_in_progress', `A request with the key ${asked.key} was under way.`, { retry_after_s: 1 });
+      throw refuse('proposal_in_progress', `A request with the key ${asked.key} was under way.`, {
+        retry_after_s: 1,
+      });
     }
     return answerKept(request, reply, route, asked, other) !== undefined;
   }

@@ -46,7 +46,9 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
   function assertSubject(action: string, isMeasured: boolean): void {
     const routes = options
       .subjects()
-      .filter(({ permission, approval }) => permission === action || approval.also?.includes(action) === true);
+      .filter(
+        ({ permission, approval }) => permission === action || approval.also?.includes(action) === true,
+      );
     if (routes.length === 0) {
       throw refuse('action_not_subject', `No route that a policy can be about needs ${action}.`);
     }
@@ -171,8 +173,7 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
           response: { 200: Proposal, ...refusals },
         },
       },
-      async ({ caller, params, body }) =>
-        approve(deciding, caller, uuidOf('prp', params.proposal_id), body),
+      async ({ caller, params, body }) => approve(deciding, caller, uuidOf('prp', params.proposal_id), body),
     );
 
     app.post(

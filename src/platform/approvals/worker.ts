@@ -26,7 +26,10 @@ export function startWorker(deciding: Deciding, routes: readonly string[]): Work
   const { signal } = stopping;
 
   async function pass(): Promise<boolean> {
-    const due = await db.rows(DueRow, 'select * from platform.due_proposals($1, $2)', [routes, PROPOSALS_A_PASS]);
+    const due = await db.rows(DueRow, 'select * from platform.due_proposals($1, $2)', [
+      routes,
+      PROPOSALS_A_PASS,
+    ]);
     let attended = false;
     for (const { id, ...scope } of due) {
       if (signal.aborted) return false;
@@ -34,7 +37,10 @@ export function startWorker(deciding: Deciding, routes: readonly string[]): Work
         await attend(deciding, scope, id);
         attended = true;
       } catch (error) {
-        log.error({ err: error, ...scope, proposal_id: formatId('prp', id) }, 'a proposal could not be attended to');
+        log.error(
+          { err: error, ...scope, proposal_id: formatId('prp', id) },
+          'a proposal could not be attended to',
+        );
       }
     }
     return attended;

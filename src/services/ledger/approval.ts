@@ -94,12 +94,10 @@ export function approvalsOf(books: Books) {
     batch: moving(({ body }) => batchCommands(checked(BatchRequest, body), unposted), {
       each: ({ body }) => !isWhole(checked(BatchRequest, body)),
     }),
-    reversal: moving(
-      async ({ caller, params, body }) => {
-        const uuid = uuidOf('trf', checked(TransferParams, params).transfer_id);
-        return [await reversalCommand(books, caller, uuid, checked(ReversalRequest, body), unposted)];
-      },
-    ),
+    reversal: moving(async ({ caller, params, body }) => {
+      const uuid = uuidOf('trf', checked(TransferParams, params).transfer_id);
+      return [await reversalCommand(books, caller, uuid, checked(ReversalRequest, body), unposted)];
+    }),
     /** Placing or incrementing a hold: what it says itself. Nothing is set aside beside it. */
     hold: { ...common, amounts: stated },
     extension: { ...common, amounts: () => [] },

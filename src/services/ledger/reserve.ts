@@ -136,11 +136,11 @@ const AttemptRow = Type.Object({ key: Type.String() });
 /** Whether anything is kept under an idempotency key. */
 export async function wasAttempted({ db }: Books, scope: Scope, key: string): Promise<boolean> {
   const rows = await db.read(scope, (tx) =>
-    tx.rows(AttemptRow, 'select key from ledger.attempts where tenant_id = $1 and environment = $2 and key = $3 limit 1', [
-      scope.tenant_id,
-      scope.environment,
-      key,
-    ]),
+    tx.rows(
+      AttemptRow,
+      'select key from ledger.attempts where tenant_id = $1 and environment = $2 and key = $3 limit 1',
+      [scope.tenant_id, scope.environment, key],
+    ),
   );
   return rows.length > 0;
 }

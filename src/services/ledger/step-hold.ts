@@ -9,8 +9,8 @@ import { Money } from '../../platform/money.ts';
 import type { Books } from './books.ts';
 import { Hold, IsoDate, Metadata, Timestamp, Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
-import { instantOf } from './instant.ts';
 import { holdEvent, holdLegs, RESERVED_LABEL } from './hold-terms.ts';
+import { instantOf } from './instant.ts';
 import { transferEvent } from './post-transfer.ts';
 import type { Command, Outcome } from './posting.ts';
 import { getHold } from './read-holds.ts';
@@ -98,7 +98,11 @@ const holdTerms = {
 };
 
 /** What never changes of a hold, or undefined if there is no such hold. */
-async function findTerms(books: Books, scope: Scope, uuid: string): Promise<Static<typeof TermsRow> | undefined> {
+async function findTerms(
+  books: Books,
+  scope: Scope,
+  uuid: string,
+): Promise<Static<typeof TermsRow> | undefined> {
   const [row] = await books.db.read(scope, (tx) =>
     tx.rows(TermsRow, holdTerms, [scope.tenant_id, scope.environment, uuid]),
   );

@@ -81,7 +81,8 @@ async function submitReserved(
       terms.length < holds.length ||
       // What ran out is free, and whether there is enough is seen when it is posted.
       released.some(({ code }) => code !== null && code !== 'hold_expired');
-    if (lost) throw refuse('reservation_lost', `What was set aside for ${reserved_for} is not there any more.`);
+    if (lost)
+      throw refuse('reservation_lost', `What was set aside for ${reserved_for} is not there any more.`);
     return posting.postWithin(tx, scope, commands);
   });
 }
