@@ -4,6 +4,9 @@ import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
 import { openPermissions, platformPermissions } from './access/permission.ts';
 import { listScopes } from './access/tenant.ts';
+import { type Approvals, mountApprovals } from './approvals/approvals.ts';
+import { refuse as refuseApproval } from './approvals/errors.ts';
+import { permissions as approvalPermissions } from './approvals/permissions.ts';
 import { permissions as auditPermissions } from './audit/permissions.ts';
 import { mountAudit } from './audit/record.ts';
 import { auditRoutes } from './audit/routes.ts';
@@ -143,6 +146,7 @@ export async function boot(
         {},
         platformPermissions,
         auditPermissions,
+        approvalPermissions,
         ...started.map((service) => service.permissions),
       ),
     );
@@ -161,6 +165,7 @@ export async function boot(
       ...(options.now === undefined ? {} : { now: options.now }),
     });
     undo.push(() => limits.stop());
+    let approvals: Approvals | undefined;
     const listening = await listen({
       url: server.url,
       role: 'platform',
@@ -168,6 +173,7 @@ export async function boot(
       onNotice: () => {
         access.forget();
         limits.forget();
+        approvals?.forget();
       },
       onError: (error) => log.warn({ err: error }, 'changes of access are not heard for now'),
     });
@@ -203,7 +209,7 @@ export async function boot(
         () => Object.fromEntries([...pools].map(([role, db]) => [role, db.connections()[state]])),
       );
     }
-    const catalogue: Record<string, ProblemType> = { ...refuse.types };
+    const catalogue: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
     for (const service of started) Object.assign(catalogue, service.problems);
     await mountPages(app, {
       access,
@@ -213,6 +219,9 @@ export async function boot(
     });
 
     await app.register(auditRoutes({ db: platform, redact: (value) => value }));
+    const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
+    approvals = policies;
+    undo.push(() => policies.stop());
 
     const running: RunningService[] = [];
     let ready = false;
@@ -262,6 +271,7 @@ export async function boot(
     });
     const [address] = app.addresses();
     url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
+    undo.push(policies.start());
     ready = true;
     return {
       app,

@@ -22,6 +22,7 @@ import type { Access } from './access/access.ts';
 import { assertMay, type Caller, labelsFor } from './access/caller.ts';
 import type { PermissionCatalogue } from './access/permission.ts';
 import { redactAnswers, sees } from './access/redaction.ts';
+import { takeExecution } from './approvals/execution.ts';
 import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
 import { parseJson } from './json.ts';
@@ -442,6 +443,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   app.addHook('onRoute', (route) => redactAnswers(route, isProblemAnswer));
 
   app.decorateRequest('caller');
+  app.decorateRequest('approved');
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
@@ -451,6 +453,14 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       return;
     }
     try {
+      const execution = takeExecution();
+      if (execution !== undefined) {
+        // Approved by a second person: it runs for whoever proposed it, who must still be allowed to.
+        request.approved = execution.approved;
+        admit(request, reply, execution.caller, undefined);
+        done();
+        return;
+      }
       const entering = enter(request, reply, options);
       if (entering === undefined) done();
       else entering.then(() => done(), done);

@@ -55,7 +55,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/api-keys',
       {
-        config: { permission: 'api_keys:create' },
+        config: { permission: 'api_keys:create', approval: { answers_secret: true } },
         schema: {
           summary: 'Create an API key; it is shown once',
           tags,
@@ -117,7 +117,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/api-keys/:key_id/rotations',
       {
-        config: { permission: 'api_keys:create' },
+        config: { permission: 'api_keys:create', approval: { answers_secret: true } },
         schema: {
           summary: 'Replace an API key by another of the same kind; both are good for a while',
           tags,

@@ -192,6 +192,18 @@ export const refuse = defineProblems({
     title: 'The hold has expired',
     meaning: 'What remained of it was released when its time had come. Place another hold.',
   },
+  hold_reserved: {
+    status: 422,
+    title: 'The hold stands for something else',
+    meaning:
+      'It keeps money for what is decided elsewhere, as a proposal that waits for approval; `reserved_for` names it. It ends with that, and nobody captures, releases or changes it meanwhile.',
+  },
+  reservation_lost: {
+    status: 409,
+    title: 'What was set aside is gone',
+    meaning:
+      'A hold that kept the money for this was captured or released otherwise, so that it cannot be said any more whose the money is. Nothing was done.',
+  },
   hold_not_due: {
     status: 422,
     title: 'The hold has not expired',

@@ -5,6 +5,7 @@ import { Page } from '../../platform/cursor.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { approvalsOf } from './approval.ts';
 import type { Books } from './books.ts';
 import { Hold } from './contract.ts';
 import { HoldRequest, placeHold } from './place-hold.ts';
@@ -36,6 +37,7 @@ const onHold = {
 export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+    const approvals = approvalsOf(books);
 
     app.get(
       '/api/v2/holds',
@@ -58,7 +60,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds',
       {
-        config: { permission: 'holds:place', heeds_labels: true },
+        config: { permission: 'holds:place', approval: approvals.hold, heeds_labels: true },
         schema: {
           summary: 'Place a hold: money that stays, but cannot be spent',
           tags: ['holds'],
@@ -105,7 +107,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/increments',
       {
-        config: { permission: 'holds:place', heeds_labels: true },
+        config: { permission: 'holds:place', approval: approvals.hold, heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Hold more',
@@ -132,7 +134,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/extensions',
       {
-        config: { permission: 'holds:place', heeds_labels: true },
+        config: { permission: 'holds:place', approval: approvals.extension, heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Let a hold last longer',
@@ -159,7 +161,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/captures',
       {
-        config: { permission: 'holds:capture', heeds_labels: true },
+        config: { permission: 'holds:capture', approval: approvals.capture, heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Capture a hold, in part or whole: the money moves',

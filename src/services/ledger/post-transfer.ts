@@ -14,6 +14,7 @@ import { convert } from './exchange.ts';
 import type { Command, Leg, Outcome, Poster } from './posting.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
+import { type PostOptions, submitterOf } from './submit.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
 const MAX_LEGS = 200;
@@ -280,11 +281,11 @@ export async function postTransfer(
   scope: Poster,
   body: TransferRequest,
   attempt: Attempt,
-  options: { dry_run: boolean },
+  options: PostOptions,
 ): Promise<Posted> {
   assertForm(body);
   const command = transferCommand(body, { ...attempt, item: 0, request: canonicalRequest(body) });
-  const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
+  const submit = submitterOf(books, options);
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');
   const transfer = await transferFor(books, scope, command, outcome, termsOf(body));

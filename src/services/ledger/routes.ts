@@ -6,6 +6,7 @@ import { etagOf, IfMatchHeaders } from '../../platform/etag.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { approvalsOf, reservedFor } from './approval.ts';
 import type { Books } from './books.ts';
 import { addToChart, ChartRequest, listChart } from './chart.ts';
 import { Account, ChartEntry, Transfer } from './contract.ts';
@@ -39,6 +40,7 @@ const TransferParams = Type.Object({ transfer_id: Id('trf') });
 export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+    const approvals = approvalsOf(books);
 
     app.get(
       '/api/v2/chart-of-accounts',
@@ -228,7 +230,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:post', heeds_labels: true },
+        config: { permission: 'transfers:post', approval: approvals.transfer, heeds_labels: true },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -240,7 +242,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers');
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const { transfer, replayed } = await postTransfer(
           books,
           request.caller,
@@ -257,7 +262,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
-        config: { permission: 'transfers:post', heeds_labels: true },
+        config: { permission: 'transfers:post', approval: approvals.batch, heeds_labels: true },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -269,7 +274,11 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers/batch');
-        const options = { dry_run: request.query.dry_run ?? false, publicUrl: publicUrl() };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+          publicUrl: publicUrl(),
+        };
         const { result, replayed } = await postBatch(books, request.caller, request.body, attempt, options);
         if (replayed) reply.header('idempotent-replayed', 'true');
         const position = Math.max(...result.outcomes.map(({ transfer }) => transfer?.position ?? 0));
@@ -300,7 +309,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
-        config: { permission: 'transfers:reverse', heeds_labels: true },
+        config: { permission: 'transfers:reverse', approval: approvals.reversal, heeds_labels: true },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],
@@ -314,7 +323,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       async (request, reply) => {
         const { transfer_id } = request.params;
         const attempt = attemptOf(request, `/api/v2/transfers/${transfer_id}/reversals`);
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const uuid = uuidOf('trf', transfer_id);
         const { transfer, replayed } = await reverseTransfer(
           books,
