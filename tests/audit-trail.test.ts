@@ -64,9 +64,9 @@ test('of two processes that write at once and are killed, every request that was
     [1, 2].map(() => startServer({ DATABASE_URL: database.url, DEMO: 'false', POOL_SIZE: '5' })),
   );
   const answered: string[] = [];
-  let isOver = false;
+  const ending = new AbortController();
   async function ask(url: string): Promise<void> {
-    while (!isOver) {
+    while (!ending.signal.aborted) {
       const request_id = newUuid();
       try {
         const answer = await fetch(`${url}/api/v2/chart-of-accounts`, {
@@ -85,7 +85,7 @@ test('of two processes that write at once and are killed, every request that was
   while (answered.length < 400) await new Promise(setImmediate);
   for (const server of servers) server.kill('SIGKILL');
   await Promise.all(servers.map(({ exit }) => exit));
-  isOver = true;
+  ending.abort();
   await Promise.all(clients);
 
   const { rows } = await superuser.query<{ request_id: string }>(
