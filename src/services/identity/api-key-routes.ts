@@ -27,7 +27,8 @@ import {
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 
 /** A new key as the audit trail tells of it. */
-function withoutKey({ key: _, ...rest }: Static<typeof NewApiKey>): ApiKey {
+function withoutKey(created: Static<typeof NewApiKey>): ApiKey {
+  const { key: _, ...rest } = created;
   return rest;
 }
 
@@ -153,10 +154,11 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
           response: { 200: ApiKey, ...refusals },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { caller, params } = request;
         const { before, after } = await revokeApiKey(keys, caller, uuidOf('key', params.key_id));
         request.audit({ before, after });
+        reply.header('etag', etagOf(versionOf(after)));
         return after;
       },
     );
