@@ -27,7 +27,7 @@ export interface Approvals {
   /** Something about access changed: policies are read anew. */
   forget(): void;
   /** Begins to attend to what is due, when every route is there. What it returns ends that, before the routes go. */
-  start(): () => Promise<void>;
+  start: () => () => Promise<void>;
   /** Reads policies no more. */
   stop(): Promise<void>;
 }
@@ -89,11 +89,12 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
     if (approval === 'exempt' || !isSubject(method, config)) return;
     const headers = objectOf(objectOf(route.schema?.headers)['properties']);
     const keyed = 'idempotency-key' in headers;
+    const { summary } = objectOf(route.schema);
     const isOld = url.startsWith(VERSION_1);
     const subject: SubjectRoute = {
       name: `${method} ${url}`,
       permission,
-      summary: String(objectOf(route.schema)['summary'] ?? `${method} ${url}`),
+      summary: typeof summary === 'string' ? summary : `${method} ${url}`,
       approval,
       keyed,
       needs_key: keyed && !isOld,
