@@ -612,6 +612,18 @@ test('a request that was carried out before there was a policy is told what came
   await policy(bank, 'transfers:post');
   const again = await bank.ask('POST', '/api/v2/transfers', transferOf(bank, '10'), headers);
   assert.deepEqual([again.status, again.body.id], [201, first.body.id]);
+
+  const key = await bank.post('/api/v2/api-keys', { label: 'k' }, headers);
+  await policy(bank, 'api_keys:create');
+  const repeated = await bank.ask('POST', '/api/v2/api-keys', { label: 'k' }, headers);
+  assert.deepEqual([repeated.status, repeated.body.id], [201, key.id]);
+  // A key that another store knows is new to this one.
+  const account = { name: 'A', currency: 'BRL', chart_code: '2' };
+  await policy(bank, 'accounts:open');
+  const opened = await bank.ask('POST', '/api/v2/accounts', account, { 'idempotency-key': 'unused' });
+  assert.equal(opened.status, 202);
+  const created = await bank.ask('POST', '/api/v2/api-keys', { label: 'k' }, { 'idempotency-key': 'unused' });
+  assert.equal(created.body.code, 'idempotency_key_reused');
 });
 
 test('what was proposed cannot be changed by the role that decides it', async () => {

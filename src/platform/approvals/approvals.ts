@@ -85,16 +85,17 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
   app.addHook('onRoute', (route) => {
     const { url, method, config = {} } = route;
     const { permission, approval = {} } = config;
-    if (!url.startsWith(API_PREFIX) || permission === undefined || typeof method !== 'string') return;
-    if (approval === 'exempt' || !isSubject(method, config)) return;
+    if (!url.startsWith(API_PREFIX) || permission === undefined || approval === 'exempt') return;
+    const methods = listOf(method);
+    if (!methods.some((each) => isSubject(each, config))) return;
     const headers = objectOf(objectOf(route.schema?.headers)['properties']);
     const keyed = 'idempotency-key' in headers;
     const { summary } = objectOf(route.schema);
     const isOld = url.startsWith(VERSION_1);
     const subject: SubjectRoute = {
-      name: `${method} ${url}`,
+      name: `${methods.join('|')} ${url}`,
       permission,
-      summary: typeof summary === 'string' ? summary : `${method} ${url}`,
+      summary: typeof summary === 'string' ? summary : `${methods.join('|')} ${url}`,
       approval,
       keyed,
       needs_key: keyed && !isOld,
