@@ -376,7 +376,6 @@ async function withoutTrail(isFull: boolean): Promise<Api> {
     base_currency: 'BRL',
     permissions: new Set(['things:read']),
     narrowed: [],
-    has_limits: false,
     plan: 'standard',
   };
   const publicUrl = () => 'http://localhost';
