@@ -5,12 +5,14 @@ import { openAccess } from './access/access.ts';
 import { openPermissions } from './access/permission.ts';
 import { listScopes } from './access/tenant.ts';
 import { type Config, StartupError } from './config.ts';
+import { limitConnections } from './connections.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
 import { listen } from './listen.ts';
 import { openLog } from './log.ts';
 import { mountMetrics, openMetrics } from './metrics.ts';
 import { type MigrationSource, migrate } from './migrate.ts';
+import { openOutgoing } from './outgoing.ts';
 import { mountPages } from './page.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
@@ -171,6 +173,8 @@ export async function boot(
       findDemoKey: options.findDemoKey ?? (() => undefined),
     });
 
+    const outgoing = openOutgoing({ allow: config.outgoing_allow });
+    undo.push(() => outgoing.stop());
     const running: RunningService[] = [];
     let ready = false;
     app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
@@ -193,6 +197,7 @@ export async function boot(
         config,
         log: log.child({ service: service.name }),
         metrics,
+        outgoing,
         scopes: () => listScopes(platform),
         publicUrl,
       });
@@ -202,6 +207,7 @@ export async function boot(
       await app.register(instance.routes);
     }
 
+    limitConnections(app.server, config);
     undo.push(() => app.close());
     await app.listen({ port: config.port, host: config.host }).catch((error: unknown) => {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;

@@ -8,6 +8,7 @@ import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
 import type { Metrics } from './metrics.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { ProblemType } from './problem.ts';
 
 interface ServiceContext {
@@ -18,6 +19,8 @@ interface ServiceContext {
   config: Config;
   log: FastifyBaseLogger;
   metrics: Metrics;
+  /** Sends requests to addresses that others chose. Nothing else of a service may. */
+  outgoing: Outgoing;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
   /** Address under which clients reach the server, for links. Known once it listens. */
