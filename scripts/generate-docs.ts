@@ -47,8 +47,8 @@ function page(title: string, source: string, ...content: string[]): string {
 }
 
 function settingsPage(): string {
-  const rows = Object.values(settings).map(({ name, meaning, default: fallback, accepted }) => [
-    `\`${name}\``,
+  const rows = Object.values(settings).map(({ name, meaning, default: fallback, accepted, secret }) => [
+    secret ? `\`${name}\` or \`${name}_FILE\`` : `\`${name}\``,
     meaning,
     fallback,
     accepted,
@@ -56,7 +56,7 @@ function settingsPage(): string {
   return page(
     'Settings',
     '`src/platform/config.ts`',
-    'All settings are environment variables, read once at the start. An empty value counts as absent; one that is not accepted keeps the server from starting.\n',
+    'All settings are environment variables, read once at the start. An empty value counts as absent; one that is not accepted keeps the server from starting. A secret may stand in a file instead, whose path is given as the setting with `_FILE` behind its name; both at once are refused.\n',
     table(['setting', 'meaning', 'default', 'accepted'], rows),
   );
 }
