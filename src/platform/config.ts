@@ -27,6 +27,10 @@ export type Config = {
   drain_timeout_ms: number;
   /** Undefined: `http://localhost:` and the port that is really listened on, which `PORT=0` leaves to the system. */
   public_url: string | undefined;
+  /** Keys for what is encrypted at rest, the current one first; empty: the one kept in `data_dir`. */
+  identity_encryption_keys: readonly Buffer[];
+  session_idle_s: number;
+  session_lifetime_s: number;
 };
 
 export type Setting<T> = {
@@ -74,6 +78,15 @@ function integer(
       return number >= limits.min && number <= limits.max ? number : undefined;
     },
   };
+}
+
+const ENCRYPTION_KEY_BYTES = 32;
+
+/** 32 bytes in base64; undefined for what is none. */
+export function parseEncryptionKey(text: string): Buffer | undefined {
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
+  const key = Buffer.from(text, 'base64');
+  return key.length === ENCRYPTION_KEY_BYTES ? key : undefined;
 }
 
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -186,6 +199,29 @@ export const settings = {
       return url.href.replace(/\/+$/, '');
     },
   } satisfies Setting<string | undefined>,
+  identity_encryption_keys: {
+    name: 'IDENTITY_ENCRYPTION_KEY',
+    meaning:
+      'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+    default: 'none: a key is made in DATA_DIR, in the file encryption-key',
+    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
+    secret: true,
+    fallback: () => [],
+    parse: (value) => {
+      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
+      return keys.every((key) => key !== undefined) ? keys : undefined;
+    },
+  } satisfies Setting<readonly Buffer[]>,
+  session_idle_s: integer(
+    'SESSION_IDLE_S',
+    { fallback: 1_800, min: 60, max: 86_400 },
+    "Longest that a person's session may go unused, in seconds.",
+  ),
+  session_lifetime_s: integer(
+    'SESSION_LIFETIME_S',
+    { fallback: 43_200, min: 60, max: 30 * 86_400 },
+    "Longest that a person's session may last, in seconds.",
+  ),
 };
 
 /**
@@ -219,6 +255,9 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     lock_timeout_ms: read(settings.lock_timeout_ms),
     drain_timeout_ms: read(settings.drain_timeout_ms),
     public_url: read<string | undefined>(settings.public_url),
+    identity_encryption_keys: read<readonly Buffer[]>(settings.identity_encryption_keys),
+    session_idle_s: read(settings.session_idle_s),
+    session_lifetime_s: read(settings.session_lifetime_s),
   };
 }
 
