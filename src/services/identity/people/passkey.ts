@@ -89,6 +89,7 @@ export const Passkey = Type.Object({
 });
 export type Passkey = Static<typeof Passkey>;
 
+const Row = Type.Object({ ...Passkey.properties, id: Type.String() });
 const columns = 'id, label, is_backed_up, created_at, last_used_at';
 
 interface Person {
@@ -124,7 +125,7 @@ const registrationOf = (person: Person) => `register ${person.tenant_id} ${perso
 
 export async function listPasskeys(tx: Transaction, person: Person): Promise<Passkey[]> {
   const rows = await tx.rows(
-    Passkey,
+    Row,
     `select ${columns} from identity.passkeys where tenant_id = $1 and person_id = $2 order by id`,
     [person.tenant_id, person.person_id],
   );
@@ -212,7 +213,7 @@ export async function addPasskey(
       throw refuse('passkey_refused', `A person has at most ${MAX_PASSKEYS} passkeys; remove one first.`);
     }
     const [row] = await tx.rows(
-      Passkey,
+      Row,
       `insert into identity.passkeys
          (tenant_id, id, person_id, credential_id, public_key, counter, transports, label, is_backed_up)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)

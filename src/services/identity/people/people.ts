@@ -5,7 +5,9 @@ import type { PermissionCatalogue } from '../../../platform/access/permission.ts
 import type { Config } from '../../../platform/config.ts';
 import type { Database, Scope } from '../../../platform/db.ts';
 import type { Secrets } from '../../../platform/secret.ts';
+import { externalRoutes } from './external.ts';
 import { openPasswords } from './password.ts';
+import type { Providers } from './provider.ts';
 import { openSessions, type Sessions } from './session.ts';
 import type { SignInAttempt, SigningIn } from './sign-in.ts';
 import { signInRoutes } from './sign-in-routes.ts';
@@ -28,6 +30,8 @@ export interface PeopleOptions {
   log: FastifyBaseLogger;
   scopes: () => Promise<Scope[]>;
   publicUrl: () => string;
+  /** How calls to the tenants' identity providers leave the process; the runtime's own fetch where absent. */
+  outgoing?: Providers['outgoing'];
   /** Told of every attempt to sign in. */
   onSignIn?: (attempt: SignInAttempt) => void;
 }
@@ -57,7 +61,7 @@ async function sweep({ db, scopes }: Pick<PeopleOptions, 'db' | 'scopes'>): Prom
 }
 
 export async function openPeople(options: PeopleOptions): Promise<People> {
-  const { db, permissions, secrets, config, log, publicUrl, onSignIn } = options;
+  const { db, permissions, secrets, config, log, publicUrl, outgoing, onSignIn } = options;
   const idle_s = config.session_idle_s;
   const sessions = openSessions({
     db,
@@ -75,6 +79,8 @@ export async function openPeople(options: PeopleOptions): Promise<People> {
     ...(onSignIn === undefined ? {} : { onSignIn }),
   };
 
+  const providers: Providers = { db, secrets, publicUrl, ...(outgoing === undefined ? {} : { outgoing }) };
+
   let sweeping: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     sweeping = sweep(options).catch((error: unknown) =>
@@ -87,6 +93,7 @@ export async function openPeople(options: PeopleOptions): Promise<People> {
     routes: async (app) => {
       await app.register(staffRoutes({ db, permissions, sessions, idle_s }));
       await app.register(signInRoutes({ ...signingIn, idle_s }));
+      await app.register(externalRoutes(providers, signingIn));
     },
     authenticator: sessions.authenticator,
     signedInPerson: (request) => sessions.signedInPerson(request),
