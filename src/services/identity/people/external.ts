@@ -170,7 +170,11 @@ export function externalRoutes(providers: Providers, signingIn: SigningIn): Fast
       '/api/v2/identity-provider',
       {
         config: { permission: 'identity_provider:edit' },
-        schema: { summary: 'Remove the OpenID Connect provider', tags, response: { 204: Type.Null(), ...refusals } },
+        schema: {
+          summary: 'Remove the OpenID Connect provider',
+          tags,
+          response: { 204: Type.Null(), ...refusals },
+        },
       },
       async ({ caller }, reply) => {
         await removeProvider(db, caller);
