@@ -10,6 +10,7 @@ import { openPasswords } from './password.ts';
 import type { Providers } from './provider.ts';
 import { openSessions, type Sessions } from './session.ts';
 import type { SignInAttempt, SigningIn } from './sign-in.ts';
+import { signInPages } from './sign-in-page.ts';
 import { signInRoutes } from './sign-in-routes.ts';
 import { staffRoutes } from './staff-routes.ts';
 import { removeOldThrottles } from './throttle.ts';
@@ -93,6 +94,7 @@ export async function openPeople(options: PeopleOptions): Promise<People> {
     routes: async (app) => {
       await app.register(staffRoutes({ db, permissions, sessions, idle_s }));
       await app.register(signInRoutes({ ...signingIn, idle_s }));
+      await app.register(signInPages(signingIn));
       await app.register(externalRoutes(providers, signingIn));
     },
     authenticator: sessions.authenticator,
