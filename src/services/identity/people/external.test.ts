@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { after, before, test } from 'node:test';
-import Provider from 'oidc-provider';
+import { Provider } from 'oidc-provider';
 import { Client } from 'pg';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
 import { type Browser, newBrowser, newPerson } from './testing.ts';
@@ -119,7 +119,7 @@ async function follow(location: string): Promise<string> {
     url = new URL(answer.headers.get('location') ?? assert.fail(`${url}: ${await answer.text()}`), url).href;
     if (url.startsWith(platform.running.url)) return url.slice(platform.running.url.length);
   }
-  assert.fail('the provider sends in circles');
+  throw new Error('the provider sends in circles');
 }
 
 async function comeBack(browser: Browser, start: string, account: Account) {

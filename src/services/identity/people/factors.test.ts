@@ -275,9 +275,11 @@ async function register({ browser }: TestPerson): Promise<Authenticator> {
 
 const optionsOf = async (sign_in?: string) =>
   (
-    await newBrowser(platform).ask('POST', '/identity/sign-in/passkey/options', {
-      ...(sign_in === undefined ? {} : { sign_in }),
-    })
+    await newBrowser(platform).ask(
+      'POST',
+      '/identity/sign-in/passkey/options',
+      sign_in === undefined ? {} : { sign_in },
+    )
   ).body;
 
 const show = (credential: object, sign_in?: string, browser = newBrowser(platform)) =>

@@ -35,7 +35,7 @@ const credential = {
   clientExtensionResults: Type.Optional(Type.Object({}, { additionalProperties: true })),
 };
 
-export const RegistrationResponse = Type.Object(
+const RegistrationResponse = Type.Object(
   {
     ...credential,
     response: Type.Object(

@@ -16,9 +16,8 @@ const parameters = {
   parallelism: 1,
   outputLen: 32,
 } as const satisfies Options;
-const ARGON2ID = 2;
 
-export const PASSWORD_MIN_CHARACTERS = 8;
+const PASSWORD_MIN_CHARACTERS = 8;
 /** Long enough for any phrase; what is longer would be hashed for nothing. */
 export const PASSWORD_MAX_CHARACTERS = 1_000;
 
@@ -49,7 +48,7 @@ export function assertGoodPassword(
   pointer: string,
 ): void {
   const plain = normalized(password);
-  if ([...plain].length < PASSWORD_MIN_CHARACTERS) {
+  if (Array.from(plain).length < PASSWORD_MIN_CHARACTERS) {
     throw notGood(pointer, `must have at least ${PASSWORD_MIN_CHARACTERS} characters`);
   }
   const lower = plain.toLowerCase();
@@ -110,9 +109,9 @@ export async function openPasswords(
       return hashed !== null && isRight;
     },
     isOutdated(hashed) {
-      const { algorithm, memoryCost, timeCost, parallelism, outputLen } = parseOptions(hashed);
+      const { memoryCost, timeCost, parallelism, outputLen } = parseOptions(hashed);
       return (
-        Number(algorithm) !== ARGON2ID ||
+        !hashed.startsWith('$argon2id$') ||
         memoryCost !== parameters.memoryCost ||
         timeCost !== parameters.timeCost ||
         parallelism !== parameters.parallelism ||

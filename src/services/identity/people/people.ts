@@ -1,5 +1,5 @@
 /** People as one part of the service: what they stand on, their routes, and what is done beside them. */
-import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
+import type { FastifyBaseLogger, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Authenticator } from '../../../platform/access/access.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
 import type { Config } from '../../../platform/config.ts';
@@ -8,7 +8,7 @@ import type { Secrets } from '../../../platform/secret.ts';
 import { externalRoutes } from './external.ts';
 import { openPasswords } from './password.ts';
 import type { Providers } from './provider.ts';
-import { openSessions, type Sessions } from './session.ts';
+import { openSessions, type SignedInPerson } from './session.ts';
 import type { SignInAttempt, SigningIn } from './sign-in.ts';
 import { signInPages } from './sign-in-page.ts';
 import { signInRoutes } from './sign-in-routes.ts';
@@ -19,7 +19,7 @@ export interface People {
   routes: FastifyPluginAsync;
   authenticator: Authenticator;
   /** Who is signed in, for pages of other parts. */
-  signedInPerson: Sessions['signedInPerson'];
+  signedInPerson(request: FastifyRequest): Promise<SignedInPerson | undefined>;
   stop(): Promise<void>;
 }
 

@@ -16,7 +16,7 @@ import { grantsOf } from '../roles/grants.ts';
 import { newToken, readToken } from './token.ts';
 
 /** Cookie of a session, for this host only, out of reach of scripts. */
-export const SESSION_COOKIE = 'financialapi_session';
+const SESSION_COOKIE = 'financialapi_session';
 /** Changing how one signs in needs a session no older than this. */
 const FRESH_FOR_MS = 15 * 60_000;
 /** How long a session that was found is believed if the database's word that it ended does not come. */

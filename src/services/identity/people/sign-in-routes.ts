@@ -57,7 +57,7 @@ const Me = Type.Object({
 });
 
 /** Gives the browser its cookie where somebody signed in, and says what came of it. */
-export function answerOf(
+function answerOf(
   { sessions }: Pick<SigningIn, 'sessions'>,
   request: FastifyRequest,
   reply: FastifyReply,

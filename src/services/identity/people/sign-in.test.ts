@@ -136,15 +136,16 @@ test('a network that fails too often waits, IPv6 by /64, without making accounts
 });
 
 test('a hash of weaker parameters is replaced when its owner signs in', async () => {
-  const { id, email } = await newPerson(platform, bank);
+  const { email } = await newPerson(platform, bank);
   const weak = await hash(GOOD_PASSWORD, { memoryCost: 8_192, timeCost: 1 });
   await operator.query('update identity.people set password_hash = $1 where email = $2', [weak, email]);
   await signIn(freshBrowser(), email);
   const { rows } = await operator.query('select password_hash from identity.people where email = $1', [
     email,
   ]);
-  const { memoryCost, timeCost, algorithm } = parseOptions(rows[0].password_hash);
-  assert.deepEqual([memoryCost, timeCost, Number(algorithm)], [19_456, 2, 2], id);
+  assert.match(rows[0].password_hash, /^\$argon2id\$/);
+  const { memoryCost, timeCost } = parseOptions(rows[0].password_hash);
+  assert.deepEqual([memoryCost, timeCost], [19_456, 2]);
   await signIn(freshBrowser(), email);
 });
 
