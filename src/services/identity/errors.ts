@@ -59,6 +59,12 @@ export const refuse = defineProblems({
     meaning:
       'A password has at least 8 characters, is none of the commonest that attackers try first, and is not the e-mail address or name of its owner. Nothing else is asked of it; a few words in a row are best.',
   },
+  password_reset_not_good: {
+    status: 404,
+    title: 'The password cannot be reset with this',
+    meaning:
+      'The token is unknown, has expired, was used, or another was made since. Ask an administrator for another.',
+  },
   sign_in_refused: {
     status: 401,
     title: 'Signing in was refused',

@@ -11,6 +11,7 @@ export const permissions = {
   'people:suspend': { meaning: 'Suspend people and let them in again' },
   'people:remove': { meaning: 'Remove people for good' },
   'people:sign_out': { meaning: "End people's sessions" },
+  'people:reset_password': { meaning: 'Let people choose a new password who forgot theirs' },
   'people:reset_factors': { meaning: 'Take away the second factors of people who lost them' },
   'invitations:read': { meaning: 'See invitations' },
   'invitations:create': {

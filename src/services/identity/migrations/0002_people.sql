@@ -74,6 +74,18 @@ create table identity.pending_sign_ins (
   foreign key (tenant_id, person_id) references identity.people
 );
 
+-- An administrator lets somebody choose a new password who forgot theirs.
+create table identity.password_resets (
+  tenant_id uuid not null,
+  token_hash bytea not null check (length(token_hash) = 32),
+  person_id uuid not null,
+  created_at timestamptz not null default now(),
+  created_by text not null check (length(created_by) <= 300),
+  expires_at timestamptz not null,
+  primary key (tenant_id, token_hash),
+  foreign key (tenant_id, person_id) references identity.people
+);
+
 create table identity.totp (
   tenant_id uuid not null,
   person_id uuid not null,
@@ -167,7 +179,7 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['people', 'sessions', 'pending_sign_ins', 'totp', 'recovery_codes', 'passkeys',
+  foreach name in array array['people', 'sessions', 'pending_sign_ins', 'password_resets', 'totp', 'recovery_codes', 'passkeys',
     'identity_providers', 'external_identities', 'external_sign_ins', 'invitations']
   loop
     execute format('alter table identity.%I enable row level security', name);
@@ -178,7 +190,7 @@ begin
 end $$;
 
 grant select, insert, update on identity.people, identity.invitations to identity;
-grant select, insert, update, delete on identity.sessions, identity.pending_sign_ins, identity.totp,
+grant select, insert, update, delete on identity.sessions, identity.pending_sign_ins, identity.password_resets, identity.totp,
   identity.recovery_codes, identity.passkeys, identity.identity_providers, identity.external_identities,
   identity.external_sign_ins, identity.passkey_challenges, identity.sign_in_throttles to identity;
 

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
 import { createKey } from '../../../platform/access/access.ts';
+import { boot } from '../../../platform/boot.ts';
+import { readConfig } from '../../../platform/config.ts';
 import { newUuid } from '../../../platform/ids.ts';
+import { services } from '../../../services.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
 import { GOOD_PASSWORD, newBrowser, newPerson, signIn } from './testing.ts';
 
@@ -55,6 +60,17 @@ test('an invitation that was revoked, replaced or has expired makes nobody', asy
   const second = await bank.post(`/api/v2/invitations/${first.id}/resend`);
   assert.notEqual(first.token, second.token);
   assert.equal((await accept(first.token)).status, 404);
+  const operator = new Client({ connectionString: platform.url });
+  await operator.connect();
+  const until = (when: string) =>
+    operator.query(`update identity.invitations set expires_at = now() + $1 where email = 'b@bank.example'`, [
+      when,
+    ]);
+  await until('-1 second');
+  assert.equal((await accept(second.token)).status, 404);
+  assert.equal((await bank.get(`/api/v2/invitations/${first.id}`)).status, 'expired');
+  await until('1 hour');
+  await operator.end();
   await bank.post(`/api/v2/invitations/${first.id}/revoke`);
   assert.equal((await accept(second.token)).status, 404);
   const resent = await bank.ask('POST', `/api/v2/invitations/${first.id}/resend`);
@@ -108,6 +124,8 @@ test('nobody invites into a role that can do more than they', async () => {
   assert.equal(moved.json().code, 'permission_not_held');
   const reset = await asReception('POST', `/api/v2/people/${boss.id}/reset-factors`);
   assert.equal(reset.json().code, 'permission_not_held');
+  const forgotten = await asReception('POST', `/api/v2/people/${boss.id}/password-resets`);
+  assert.equal(forgotten.json().code, 'permission_not_held');
 });
 
 test('passwords: a length, none of the commonest, not who one is; nothing silly', async () => {
@@ -193,6 +211,7 @@ test('people of another tenant are not there, and an address may be known to bot
     ['POST', '/resume'],
     ['POST', '/remove'],
     ['POST', '/reset-factors'],
+    ['POST', '/password-resets'],
     ['GET', '/sessions'],
     ['POST', '/sessions/end'],
   ] as const) {
@@ -212,6 +231,61 @@ test('people of another tenant are not there, and an address may be known to bot
   const { tenant_id } = accepted.body;
   const named = await browser.ask('POST', '/identity/sign-in', { ...credentials, tenant_id });
   assert.equal(named.body.session.person_id, accepted.body.person_id);
+});
+
+test('whoever forgot their password chooses another with a token, once', async () => {
+  const person = await newPerson(platform, bank);
+  const url = `/api/v2/people/${person.id}/password-resets`;
+  const first = await bank.post(url);
+  const second = await bank.post(url);
+  const complete = (token: string, password = 'another good one') =>
+    newBrowser(platform).ask('POST', '/identity/password-resets/complete', { token, password });
+  assert.equal((await complete(first.token)).body.code, 'password_reset_not_good');
+  assert.equal((await complete('A'.repeat(64))).body.code, 'password_reset_not_good');
+  assert.equal((await complete(second.token, 'password1')).body.code, 'password_not_good');
+  assert.equal((await complete(second.token)).status, 204);
+  assert.equal((await complete(second.token)).status, 404);
+  assert.equal((await person.browser.ask('GET', '/identity/me')).status, 401);
+  await signIn(newBrowser(platform), person.email, 'another good one');
+
+  const third = await bank.post(url);
+  await bank.post(`/api/v2/people/${person.id}/suspend`);
+  assert.equal((await complete(third.token)).status, 404);
+  const other = await platform.newTenant();
+  assert.equal((await other.ask('POST', url)).status, 404);
+});
+
+test('a suspension is heard in another process at once', async () => {
+  const other = await boot(
+    readConfig({
+      DATABASE_URL: platform.url,
+      PORT: '0',
+      DEMO: 'false',
+      LOG_LEVEL: 'error',
+      POOL_SIZE: '2',
+    }),
+    services,
+  );
+  try {
+    const person = await newPerson(platform, bank, { roles: ['auditor'] });
+    const ask = async () => {
+      const { statusCode } = await other.app.inject({
+        url: '/api/v2/accounts',
+        cookies: Object.fromEntries(person.browser.cookies),
+      });
+      return statusCode;
+    };
+    assert.equal(await ask(), 200);
+    await bank.post(`/api/v2/people/${person.id}/suspend`);
+    // Sooner than what is remembered is looked up anew.
+    const deadline = Date.now() + 4_000;
+    while ((await ask()) !== 401) {
+      assert.ok(Date.now() < deadline, 'the session is still believed');
+      await sleep(5);
+    }
+  } finally {
+    await other.stop();
+  }
 });
 
 test('people are listed a page at a time', async () => {

@@ -47,7 +47,7 @@ async function sweep({ db, scopes }: Pick<PeopleOptions, 'db' | 'scopes'>): Prom
   await db.run('delete from identity.passkey_challenges where expires_at < now()');
   for (const scope of (await scopes()).filter(({ environment }) => environment === 'sandbox')) {
     await db.write(scope, async (tx) => {
-      for (const table of ['pending_sign_ins', 'external_sign_ins']) {
+      for (const table of ['pending_sign_ins', 'external_sign_ins', 'password_resets']) {
         await tx.run(`delete from identity.${table} where tenant_id = $1 and expires_at < now()`, [
           scope.tenant_id,
         ]);

@@ -48,9 +48,10 @@ const columns = `p.id, p.email, p.name, p.status, p.password_hash is not null as
      where k.tenant_id = p.tenant_id and k.person_id = p.id)) as has_second_factor,
   p.created_at, p.created_by, p.updated_at, p.last_signed_in_at, p.version`;
 
-function personOf({ version: _, last_signed_in_at, ...row }: Static<typeof Row>): Person {
+function personOf(row: Static<typeof Row>): Person {
+  const { version: _, last_signed_in_at, ...rest } = row;
   return {
-    ...row,
+    ...rest,
     id: formatId('usr', row.id),
     ...(last_signed_in_at === null ? {} : { last_signed_in_at }),
   };
@@ -123,7 +124,8 @@ async function lock(tx: Transaction, scope: Scope, uuid: string) {
   return found;
 }
 
-function assertOther(caller: Caller, uuid: string): void {
+/** Refuses to do to oneself what only somebody else may do. */
+export function assertOther(caller: Caller, uuid: string): void {
   const id = formatId('usr', uuid);
   if ([caller.principal.id, caller.on_behalf_of?.id].includes(id)) {
     throw refuse('own_account', `${id} is who asks.`);
@@ -139,7 +141,7 @@ export interface Administering {
  * Refuses to take hold of an account that may do more than the caller: through its e-mail address, or without its
  * second factors, it could be entered.
  */
-async function assertNotAbove(
+export async function assertNotAbove(
   { db, permissions }: Administering,
   caller: Caller,
   uuid: string,
@@ -211,7 +213,7 @@ export function setSuspended(db: Database, caller: Caller, uuid: string, isSuspe
 }
 
 /** Everything that a person could sign in with beside the password. */
-const factorTables = ['totp', 'passkeys', 'recovery_codes', 'pending_sign_ins'] as const;
+const factorTables = ['totp', 'passkeys', 'recovery_codes', 'pending_sign_ins', 'password_resets'] as const;
 
 async function removeFactors(tx: Transaction, { tenant_id }: Scope, uuid: string): Promise<void> {
   for (const table of factorTables) {

@@ -19,6 +19,7 @@ import {
   removePasskey,
 } from './passkey.ts';
 import { assertGoodPassword, PASSWORD_MAX_CHARACTERS } from './password.ts';
+import { completePasswordReset } from './password-reset.ts';
 import { RecoveryCode, RecoveryCodes, replaceRecoveryCodes } from './recovery-code.ts';
 import { assertFresh, endSessions, listSessions, originOf, Session, type SignedIn } from './session.ts';
 import {
@@ -220,6 +221,24 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
           email: invitation.email,
           name,
         };
+      },
+    );
+
+    app.post(
+      '/identity/password-resets/complete',
+      {
+        schema: {
+          hide: true,
+          body: Type.Object(
+            { token: Type.String({ minLength: 1, maxLength: 100 }), password: Password },
+            closed,
+          ),
+        },
+      },
+      async ({ body }, reply) => {
+        await completePasswordReset({ db, passwords }, body.token, body.password);
+        sessions.forget();
+        return reply.code(204).send();
       },
     );
 

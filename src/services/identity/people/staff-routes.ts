@@ -18,6 +18,7 @@ import {
   resendInvitation,
   revokeInvitation,
 } from './invitation.ts';
+import { beginPasswordReset, PasswordReset } from './password-reset.ts';
 import {
   type Administering,
   EditPersonRequest,
@@ -156,6 +157,24 @@ export function staffRoutes({
         },
       );
     }
+
+    app.post(
+      '/api/v2/people/:person_id/password-resets',
+      {
+        config: { permission: 'people:reset_password' },
+        schema: {
+          summary: 'Make a token with which a person can choose a new password',
+          tags: people,
+          params: PersonParams,
+          response: { 201: PasswordReset, ...refusals },
+        },
+      },
+      async ({ caller, params }, reply) => {
+        const reset = await beginPasswordReset(administering, caller, uuidOf('usr', params.person_id));
+        reply.code(201);
+        return reset;
+      },
+    );
 
     app.get(
       '/api/v2/people/:person_id/sessions',
