@@ -39,6 +39,10 @@ export type Config = {
   max_connections_per_address: number;
   /** Networks that outgoing requests may reach though they are not public. */
   outgoing_allow: readonly string[];
+  /** Keys for what is encrypted at rest, the current one first; empty: the one kept in `data_dir`. */
+  identity_encryption_keys: readonly Buffer[];
+  session_idle_s: number;
+  session_lifetime_s: number;
 };
 
 export type Setting<T> = {
@@ -86,6 +90,15 @@ function integer(
       return number >= limits.min && number <= limits.max ? number : undefined;
     },
   };
+}
+
+const ENCRYPTION_KEY_BYTES = 32;
+
+/** 32 bytes in base64; undefined for what is none. */
+export function parseEncryptionKey(text: string): Buffer | undefined {
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
+  const key = Buffer.from(text, 'base64');
+  return key.length === ENCRYPTION_KEY_BYTES ? key : undefined;
 }
 
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -259,6 +272,29 @@ export const settings = {
       return networks.every(isNetwork) ? networks : undefined;
     },
   } satisfies Setting<readonly string[]>,
+  identity_encryption_keys: {
+    name: 'IDENTITY_ENCRYPTION_KEY',
+    meaning:
+      'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+    default: 'none: a key is made in DATA_DIR, in the file encryption-key',
+    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
+    secret: true,
+    fallback: () => [],
+    parse: (value) => {
+      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
+      return keys.every((key) => key !== undefined) ? keys : undefined;
+    },
+  } satisfies Setting<readonly Buffer[]>,
+  session_idle_s: integer(
+    'SESSION_IDLE_S',
+    { fallback: 1_800, min: 60, max: 86_400 },
+    "Longest that a person's session may go unused, in seconds.",
+  ),
+  session_lifetime_s: integer(
+    'SESSION_LIFETIME_S',
+    { fallback: 43_200, min: 60, max: 30 * 86_400 },
+    "Longest that a person's session may last, in seconds.",
+  ),
 };
 
 /** An address, or a network in CIDR notation. */
@@ -307,6 +343,9 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     max_connections: read(settings.max_connections),
     max_connections_per_address: read(settings.max_connections_per_address),
     outgoing_allow: read<readonly string[]>(settings.outgoing_allow),
+    identity_encryption_keys: read<readonly Buffer[]>(settings.identity_encryption_keys),
+    session_idle_s: read(settings.session_idle_s),
+    session_lifetime_s: read(settings.session_lifetime_s),
   };
 }
 
