@@ -6,4 +6,8 @@ export const permissions = {
   'api_keys:create': { meaning: 'Create and rotate API keys, with no more permissions than one has oneself' },
   'api_keys:edit': { meaning: 'Edit the label, addresses and expiry of API keys' },
   'api_keys:revoke': { meaning: 'Revoke API keys' },
+  'roles:read': { meaning: 'See roles and what they may do' },
+  'roles:edit': { meaning: 'Make, edit and delete roles, with no more permissions than one has oneself' },
+  'grants:read': { meaning: 'See who has which roles' },
+  'grants:edit': { meaning: 'Grant roles that may do no more than one may oneself, and revoke grants' },
 } satisfies Permissions;

@@ -3,6 +3,8 @@ import { defineService } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { refuse } from './errors.ts';
 import { permissions } from './permissions.ts';
+import { personExists } from './roles/person.ts';
+import { grantRoutes, roleRoutes } from './roles/routes.ts';
 
 export const identity = defineService({
   name: 'identity',
@@ -13,6 +15,8 @@ export const identity = defineService({
     return {
       routes: async (app) => {
         await app.register(apiKeyRoutes({ db, permissions: catalogue }));
+        await app.register(roleRoutes({ db, permissions: catalogue }));
+        await app.register(grantRoutes({ db, permissions: catalogue, personExists }));
       },
       stop: () => Promise.resolve(),
     };
