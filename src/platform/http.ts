@@ -319,6 +319,13 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   await app.register(fastifyAccepts);
   // Collects the schemas of the routes that are registered after it.
   await app.register(fastifySwagger, {
+    transform: ({ schema, url, route }) => {
+      const permission = route.config?.permission;
+      return {
+        schema: { ...schema, ...(permission === undefined ? {} : { 'x-permission': permission }) },
+        url,
+      };
+    },
     openapi: {
       openapi: '3.1.0',
       info: {

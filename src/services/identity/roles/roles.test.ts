@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client } from 'pg';
 import { createKey } from '../../../platform/access/access.ts';
+import type { Caller } from '../../../platform/access/caller.ts';
 import {
   openPermissions,
   type Permissions,
@@ -13,6 +14,7 @@ import { formatId, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { services } from '../../../services.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
 import { grantRoles, grantsOf } from './grants.ts';
+import { assertHolds } from './holding.ts';
 
 let platform: TestPlatform;
 let bank: TestTenant;
