@@ -100,11 +100,13 @@ async function customRole(
   tx: Transaction,
   catalogue: PermissionCatalogue,
   scope: Scope,
-  { id: _, version, ...row }: Static<typeof Row>,
+  { version, ...row }: Static<typeof Row>,
 ): Promise<{ role: Role; version: number }> {
   const kind = await tenantKindOf(tx, scope);
   const includes = includesOf(catalogue.expand(row.permissions, kind));
-  return { role: { ...row, predefined: false, includes }, version };
+  const { name, description, permissions, created_at, created_by, updated_at } = row;
+  const made = { created_at, created_by, updated_at };
+  return { role: { name, description, predefined: false, permissions, includes, ...made }, version };
 }
 
 /** Every role of an environment: the predefined ones, then its own by name. */
