@@ -320,11 +320,12 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   // Collects the schemas of the routes that are registered after it.
   await app.register(fastifySwagger, {
     transform: ({ schema, url, route }) => {
-      const permission = route.config?.permission;
-      return {
-        schema: { ...schema, ...(permission === undefined ? {} : { 'x-permission': permission }) },
-        url,
+      const { permission, heeds_labels } = route.config ?? {};
+      const needs = {
+        ...(permission === undefined ? {} : { 'x-permission': permission }),
+        ...(heeds_labels === true ? { 'x-heeds-labels': true } : {}),
       };
+      return { schema: { ...schema, ...needs }, url };
     },
     openapi: {
       openapi: '3.1.0',

@@ -140,8 +140,17 @@ function labelsOf(text: string): string[] {
   );
 }
 
-/** Accounts, newest first. */
-export async function listAccounts(tx: Transaction, scope: Scope, query: Static<typeof ListAccountsQuery>) {
+/**
+ * Accounts, newest first.
+ *
+ * @param reach as of `reachOf`: the labels of which an account must carry one set
+ */
+export async function listAccounts(
+  tx: Transaction,
+  scope: Scope,
+  query: Static<typeof ListAccountsQuery>,
+  reach: readonly string[] | null,
+) {
   const { limit, cursor, ...given } = query;
   const page = readPage(isContent, given, {
     ...(limit === undefined ? {} : { limit }),
@@ -158,6 +167,7 @@ export async function listAccounts(tx: Transaction, scope: Scope, query: Static<
        and ($7::text is null or chart_code = $7)
        and ($8::ledger.account_status is null or status = $8)
        and ($9::jsonb[] is null or metadata @> any ($9))
+       and ($11::jsonb[] is null or metadata @> any ($11))
      order by id desc limit $10`,
     [
       scope.tenant_id,
@@ -170,6 +180,7 @@ export async function listAccounts(tx: Transaction, scope: Scope, query: Static<
       filters.status ?? null,
       filters.metadata === undefined ? null : labelsOf(filters.metadata),
       page.limit + 1,
+      reach,
     ],
   );
   return pageOf(rows, page, accountOf, (row) => row.id);

@@ -11,6 +11,7 @@ import type { Books } from './books.ts';
 import { checkIntegrity, IntegrityReport } from './integrity.ts';
 import { headPosition, minPositionQuery } from './position.ts';
 
+import { confineToLabels } from './reach.ts';
 import { getAttempt, KeptAttempt } from './read-attempt.ts';
 import { Balance, BalanceQuery, readBalance } from './read-balance.ts';
 import { AccountEntry, ListEntriesQuery, listEntries } from './read-entries.ts';
@@ -41,6 +42,7 @@ function sharedIntegrityCheck(db: Database): (scope: Scope, deep: boolean) => Pr
 export function reportRoutes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+    app.addHook('onRoute', (route) => confineToLabels(route, db));
 
     const integrityOf = sharedIntegrityCheck(db);
 
@@ -78,7 +80,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/balance',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'Balances of an account, now or at a past moment',
           tags: ['accounts'],
@@ -98,7 +100,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/entries',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'Entries of an account with its running balance, newest first',
           tags: ['accounts'],
@@ -118,7 +120,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/statement',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'Statement of an account for a period, as JSON in pages or as CSV',
           tags: ['accounts'],

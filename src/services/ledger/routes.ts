@@ -14,6 +14,7 @@ import { OpenAccountRequest, openAccount } from './open-account.ts';
 import { headPosition, minPositionQuery } from './position.ts';
 import { BatchRequest, BatchResult, postBatch } from './post-batch.ts';
 import { postTransfer, TransferRequest } from './post-transfer.ts';
+import { confineToLabels, reachOf } from './reach.ts';
 import { getAccount, ListAccountsQuery, listAccounts } from './read-accounts.ts';
 import { getTransfer, ListTransfersQuery, listTransfers } from './read-transfers.ts';
 import { ReversalRequest, reverseTransfer } from './reverse-transfer.ts';
@@ -39,6 +40,7 @@ const TransferParams = Type.Object({ transfer_id: Id('trf') });
 export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+    app.addHook('onRoute', (route) => confineToLabels(route, db));
 
     app.get(
       '/api/v2/chart-of-accounts',
@@ -76,7 +78,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'List accounts, newest first',
           tags: ['accounts'],
@@ -91,7 +93,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
         db.read(caller, async (tx) => {
           const { min_position, ...page } = query;
           reply.header('ledger-position', await headPosition(tx, caller, min_position));
-          return listAccounts(tx, caller, page);
+          return listAccounts(tx, caller, page, reachOf(caller, 'accounts:read'));
         }),
     );
 
@@ -124,7 +126,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts/:account_id',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'An account with its balances now',
           tags: ['accounts'],
@@ -145,7 +147,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.patch(
       '/api/v2/accounts/:account_id',
       {
-        config: { permission: 'accounts:edit' },
+        config: { permission: 'accounts:edit', heeds_labels: true },
         schema: {
           summary: 'Edit name, labels and balance rules',
           tags: ['accounts'],
@@ -171,7 +173,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       app.post(
         `/api/v2/accounts/:account_id/${verb}`,
         {
-          config: { permission },
+          config: { permission, heeds_labels: true },
           schema: {
             summary,
             tags: ['accounts'],
