@@ -14,6 +14,7 @@ const loggedMembers = ['code', 'severity', 'schema', 'table', 'column', 'constra
 export const unloggedNames: readonly string[] = [
   'authorization',
   'cookie',
+  'key',
   'password',
   'secret',
   'token',

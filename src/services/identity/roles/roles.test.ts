@@ -13,7 +13,7 @@ import { type Database, openDatabase, type Scope } from '../../../platform/db.ts
 import { formatId, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { services } from '../../../services.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
-import { grantRoles, grantsOf } from './grants.ts';
+import { createGrant, grantRoles, grantsOf } from './grants.ts';
 import { assertHolds } from './holding.ts';
 
 let platform: TestPlatform;
@@ -66,6 +66,18 @@ async function askAs(tenant: TestTenant, scopes: string[]): Promise<TestTenant['
   return (method, url, body, headers) =>
     tenant.ask(method, url, body, { authorization: `Bearer ${key}`, ...headers });
 }
+
+/** Somebody without permissions. */
+const callerOf = (scope: Scope): Caller => ({
+  ...scope,
+  principal: { kind: 'key', id: 'key_x', name: 'x' },
+  tenant_name: 'Test',
+  base_currency: 'BRL',
+  permissions: new Set(),
+  narrowed: [],
+  has_limits: false,
+  plan: 'standard',
+});
 
 const permissionsOf = async (scope: Scope, person_id: string) => {
   const held = await db.read(scope, (tx) =>
@@ -215,14 +227,8 @@ test('in the installation, a pattern counts for what it comes to there', async (
   assert.ok(permissions.has('tenants:edit') && !permissions.has('transfers:post'));
   // Who may do all that an institution's administrator may does not hold what the same pattern comes to here.
   const caller: Caller = {
-    ...scope,
-    principal: { kind: 'key', id: 'key_x', name: 'x' },
-    tenant_name: 'Operator',
-    base_currency: 'BRL',
+    ...callerOf(scope),
     permissions: catalogue.expand(['*:*'], 'institution'),
-    narrowed: [],
-    has_limits: false,
-    plan: 'standard',
   };
   await assert.rejects(
     db.read(scope, (tx) => assertHolds(tx, caller, withInstallation, ['*:*'])),
@@ -285,6 +291,15 @@ test('grants add up; those for labels stay apart, each with its own', async () =
   }
   assert.deepEqual(await permissionsOf(scope, person_id), { permissions: [], narrowed: [] });
   assert.equal((await tenant.ask('DELETE', '/api/v2/roles/cashier')).status, 204);
+});
+
+test('nothing is granted to whom there is not', async () => {
+  const body = { person_id: formatId('usr', newUuid()), role: 'auditor' };
+  const caller: Caller = { ...callerOf(bank.scope), permissions: catalogue.expand(['*:*'], 'institution') };
+  const grants = { db, permissions: catalogue, personExists: () => Promise.resolve(false) };
+  const attempt = { key: newUuid(), operation: 'POST /api/v2/grants' };
+  await assert.rejects(createGrant(grants, caller, body, attempt), { code: 'grantee_not_found' });
+  assert.deepEqual((await bank.get(`/api/v2/grants?person_id=${body.person_id}`)).data, []);
 });
 
 test('roles and grants are of one tenant and one environment', async () => {

@@ -1,7 +1,11 @@
 /** Roles: those that every institution has, and those that one makes for an environment of its own. */
 import { type Static, Type } from 'typebox';
 import type { Caller } from '../../../platform/access/caller.ts';
-import { PERMISSION_PATTERN, type PermissionCatalogue } from '../../../platform/access/permission.ts';
+import {
+  PERMISSION_PATTERN,
+  type PermissionCatalogue,
+  type TenantKind,
+} from '../../../platform/access/permission.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { assertMatches } from '../../../platform/etag.ts';
 import { Text } from '../../../platform/http.ts';
@@ -96,17 +100,18 @@ function includesOf(expanded: ReadonlySet<string>): string[] {
   return [...expanded].toSorted();
 }
 
+function roleOf(row: Static<typeof Row>, catalogue: PermissionCatalogue, kind: TenantKind): Role {
+  const { id: _id, version: _version, ...shown } = row;
+  return { ...shown, predefined: false, includes: includesOf(catalogue.expand(row.permissions, kind)) };
+}
+
 async function customRole(
   tx: Transaction,
   catalogue: PermissionCatalogue,
   scope: Scope,
-  { version, ...row }: Static<typeof Row>,
+  row: Static<typeof Row>,
 ): Promise<{ role: Role; version: number }> {
-  const kind = await tenantKindOf(tx, scope);
-  const includes = includesOf(catalogue.expand(row.permissions, kind));
-  const { name, description, permissions, created_at, created_by, updated_at } = row;
-  const made = { created_at, created_by, updated_at };
-  return { role: { name, description, predefined: false, permissions, includes, ...made }, version };
+  return { role: roleOf(row, catalogue, await tenantKindOf(tx, scope)), version: row.version };
 }
 
 /** Every role of an environment: the predefined ones, then its own by name. */
@@ -125,7 +130,7 @@ export async function listRoles(
       permissions: [...permissions],
       includes: includesOf(catalogue.expand(permissions, kind)),
     })),
-    ...(await Promise.all(rows.map((row) => customRole(tx, catalogue, scope, row)))).map(({ role }) => role),
+    ...rows.map((row) => roleOf(row, catalogue, kind)),
   ];
 }
 
