@@ -23,4 +23,8 @@ export const permissions = {
   'identity_provider:edit': {
     meaning: 'Set or remove the OpenID Connect provider that people may sign in through',
   },
+  'roles:read': { meaning: 'See roles and what they may do' },
+  'roles:edit': { meaning: 'Make, edit and delete roles, with no more permissions than one has oneself' },
+  'grants:read': { meaning: 'See who has which roles' },
+  'grants:edit': { meaning: 'Grant roles that may do no more than one may oneself, and revoke grants' },
 } satisfies Permissions;
