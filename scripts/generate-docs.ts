@@ -7,13 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { openPermissions, type Permissions, platformPermissions } from '../src/platform/access/permission.ts';
-import { refuse as refuseApproval } from '../src/platform/approvals/errors.ts';
-import { boot } from '../src/platform/boot.ts';
+import { openPermissions, type Permissions } from '../src/platform/access/permission.ts';
+import { boot, ownPermissions, ownProblems } from '../src/platform/boot.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
 import { startEmbeddedPostgres } from '../src/platform/postgres.ts';
-import { type ProblemType, refuse } from '../src/platform/problem.ts';
+import type { ProblemType } from '../src/platform/problem.ts';
 import { predefinedRolesOf } from '../src/services/identity/roles/predefined.ts';
 import { services } from '../src/services.ts';
 
@@ -82,8 +81,7 @@ function errorsPage(): string {
     'Errors',
     'the `errors.ts` of each service',
     'Every refusal is a problem details object (RFC 9457) with one of these codes. A running server shows the same at `/errors`.\n',
-    section('Of every service', refuse.types),
-    section('Of approvals', refuseApproval.types),
+    section('Of the platform', ownProblems),
     ...services.map(({ name, problems }) => section(`Of the service ${name}`, problems)),
   );
 }
@@ -139,7 +137,7 @@ function permissionsPage({ paths }: Static<typeof Paths>): string {
     'Permissions',
     'the `permissions.ts` of each service, its routes and the predefined roles',
     'Every route needs one permission. Keys and roles carry permissions or patterns of them (`accounts:*`, `*:read`); [the guide to roles](../guides/roles.md) tells how they are granted.\n',
-    section('Of the platform: asked for within answers', platformPermissions),
+    section('Of the platform', ownPermissions),
     ...services.map(({ name, permissions }) => section(`Of the service ${name}`, permissions)),
   );
 }

@@ -13,7 +13,7 @@ import {
   platformPermissions,
 } from '../src/platform/access/permission.ts';
 import { createTenant } from '../src/platform/access/tenant.ts';
-import { boot, type Running } from '../src/platform/boot.ts';
+import { boot, permissionsOf, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { newUuid } from '../src/platform/ids.ts';
 import { defineService, type Service } from '../src/platform/service.ts';
@@ -68,11 +68,7 @@ after(async () => {
   rmSync(noMigrations, { recursive: true });
 });
 
-const types: Permissions = Object.assign(
-  {},
-  platformPermissions,
-  ...services.map((each) => each.permissions),
-);
+const types = permissionsOf(services);
 const apiRoutes = () => routes.filter(({ url }) => url.startsWith('/api/'));
 const nameOf = ({ method, url }: RouteOptions) => `${String(method)} ${url}`;
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;

@@ -3,12 +3,9 @@ import { after, before, test } from 'node:test';
 import { Client } from 'pg';
 import { createKey } from '../../../platform/access/access.ts';
 import type { Caller } from '../../../platform/access/caller.ts';
-import {
-  openPermissions,
-  type Permissions,
-  platformPermissions,
-} from '../../../platform/access/permission.ts';
+import { openPermissions } from '../../../platform/access/permission.ts';
 import { createTenant } from '../../../platform/access/tenant.ts';
+import { permissionsOf as allPermissionsOf } from '../../../platform/boot.ts';
 import { type Database, openDatabase, type Scope } from '../../../platform/db.ts';
 import { formatId, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { services } from '../../../services.ts';
@@ -20,11 +17,7 @@ let platform: TestPlatform;
 let bank: TestTenant;
 let db: Database;
 let superuser: Client;
-const types: Permissions = Object.assign(
-  {},
-  platformPermissions,
-  ...services.map((each) => each.permissions),
-);
+const types = allPermissionsOf(services);
 const catalogue = openPermissions(types);
 
 before(async () => {
