@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { Type } from 'typebox';
-import { services } from '../../services.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 import { createKey } from '../access/access.ts';
 import { boot } from '../boot.ts';
@@ -630,41 +629,6 @@ test('a request that was carried out before there was a policy is told what came
   assert.equal(opened.status, 202);
   const created = await bank.ask('POST', '/api/v2/api-keys', { label: 'k' }, { 'idempotency-key': 'unused' });
   assert.equal(created.body.code, 'idempotency_key_reused');
-});
-
-test('a policy holds in every process, and any of them carries out what was proposed to another', async () => {
-  const bank = await openBank();
-  const other = await boot(
-    readConfig({ DATABASE_URL: platform.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error', POOL_SIZE: '3' }),
-    services,
-  );
-  try {
-    const elsewhere = (method: 'GET' | 'POST', url: string, body: object, key = newUuid()) =>
-      other.app.inject({
-        method,
-        url,
-        headers: { authorization: `Bearer ${bank.key}`, 'idempotency-key': key },
-        payload: body,
-      });
-    assert.equal((await elsewhere('POST', '/api/v2/transfers', transferOf(bank, '1'))).statusCode, 201);
-    await policy(bank, 'transfers:post');
-    const deadline = Date.now() + 5_000;
-    let answer = await elsewhere('POST', '/api/v2/transfers', transferOf(bank, '2'));
-    let moved = 1;
-    // The word of it is on its way.
-    while (answer.statusCode === 201) {
-      moved += 2;
-      assert.ok(Date.now() < deadline, 'the other process does not know the policy');
-      await sleep(5);
-      answer = await elsewhere('POST', '/api/v2/transfers', transferOf(bank, '2'));
-    }
-    assert.equal(answer.statusCode, 202);
-    const approved = await bank.second('POST', `/api/v2/proposals/${answer.json().id}/approve`, {});
-    assert.equal(approved.body.status, 'executed');
-    assert.equal((await funds(bank, bank.shop)).balance, (moved + 2).toFixed(2));
-  } finally {
-    await other.stop();
-  }
 });
 
 test('a request with a secret in its body is never kept', async () => {
