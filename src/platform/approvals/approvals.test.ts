@@ -188,6 +188,8 @@ test('what the account does not have is refused at once, and leaves the key free
   for (const body of [{ ...transferOf(bank, '0.00') }, { ...transferOf(bank, '500.001') }]) {
     assert.equal((await bank.ask('POST', '/api/v2/transfers', body)).status, 422);
   }
+  const dated = { ...transferOf(bank, '100.01'), effective_date: '2026-02-30' };
+  assert.equal((await bank.ask('POST', '/api/v2/transfers', dated)).body.code, 'effective_date_invalid');
   const missing = await bank.ask('POST', '/api/v2/transfers', transferOf(bank, '500'), {
     'idempotency-key': '',
   });
@@ -428,6 +430,9 @@ test('legs, batches and reversals are set aside as well', async () => {
   const reversal = await bank.ask('POST', `/api/v2/transfers/${transfer.id}/reversals`, {});
   assert.deepEqual([reversal.status, reversal.body.reserved.length], [202, 1]);
   assert.equal((await funds(bank, shop)).available, '400.00');
+  // What is reversed already, or is more than was moved, is refused at once.
+  const excess = await bank.ask('POST', `/api/v2/transfers/${transfer.id}/reversals`, { amount: brl('501') });
+  assert.equal(excess.body.code, 'reversal_exceeds_transfer');
   const reversed = await bank.second('POST', `/api/v2/proposals/${reversal.body.id}/approve`, {});
   assert.equal(reversed.body.status, 'executed', reversed.text);
   assert.deepEqual(await funds(bank, shop), { balance: '400.00', available: '400.00' });
