@@ -40,12 +40,13 @@ export const ProviderRequest = Type.Object(
 );
 
 export const IdentityProvider = Type.Object({
-  issuer: Type.String(),
-  client_id: Type.String(),
-  email_domains: Type.Array(Type.String()),
+  status: Type.Union([Type.Literal('set'), Type.Literal('unset')]),
+  issuer: Type.Optional(Type.String()),
+  client_id: Type.Optional(Type.String()),
+  email_domains: Type.Optional(Type.Array(Type.String())),
   redirect_uri: Type.String({ description: 'To be registered at the provider' }),
   sign_in_url: Type.String({ description: 'Where people begin to sign in through it' }),
-  updated_at: Type.String(),
+  updated_at: Type.Optional(Type.String()),
 });
 
 const Row = Type.Object({
@@ -125,19 +126,24 @@ export function redirectUri(publicUrl: string): string {
   return `${publicUrl}/identity/external/callback`;
 }
 
-/** A provider as it is shown: the secret is not. */
+/** A provider as it is shown: the secret is not. Where none is set, what must be registered to set one. */
 export function providerOf(
   { publicUrl }: Pick<Providers, 'publicUrl'>,
   tenant: string,
-  { issuer, client_id, email_domains, updated_at }: ProviderRow,
+  row: ProviderRow | undefined,
 ): Static<typeof IdentityProvider> {
   return {
-    issuer,
-    client_id,
-    email_domains,
+    status: row === undefined ? 'unset' : 'set',
+    ...(row === undefined
+      ? {}
+      : {
+          issuer: row.issuer,
+          client_id: row.client_id,
+          email_domains: row.email_domains,
+          updated_at: row.updated_at,
+        }),
     redirect_uri: redirectUri(publicUrl()),
     sign_in_url: `${publicUrl()}/identity/external/${tenant}`,
-    updated_at,
   };
 }
 
