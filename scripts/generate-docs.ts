@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { openPermissions, type Permissions, platformPermissions } from '../src/platform/access/permission.ts';
-import { boot } from '../src/platform/boot.ts';
+import { openPermissions, type Permissions } from '../src/platform/access/permission.ts';
+import { boot, permissionsOf } from '../src/platform/boot.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
 import { startEmbeddedPostgres } from '../src/platform/postgres.ts';
@@ -126,7 +126,7 @@ function permissionsPage({ paths }: Static<typeof Paths>): string {
       return [
         `\`${permission}\``,
         kind === 'installation' ? `${type.meaning}. Only for who operates the installation` : type.meaning,
-        needed.join('<br>'),
+        needed.length === 0 ? 'none: it is asked for within answers' : needed.join('<br>'),
         roles.join(', '),
       ];
     });
@@ -137,7 +137,7 @@ function permissionsPage({ paths }: Static<typeof Paths>): string {
     'Permissions',
     'the `permissions.ts` of each service, its routes and the predefined roles',
     'Every route needs one permission. Keys and roles carry permissions or patterns of them (`accounts:*`, `*:read`); [the guide to roles](../guides/roles.md) tells how they are granted.\n',
-    section('Of the platform: asked for within answers', platformPermissions),
+    section('Of the platform', permissionsOf([])),
     ...services.map(({ name, permissions }) => section(`Of the service ${name}`, permissions)),
   );
 }

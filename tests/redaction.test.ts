@@ -207,7 +207,6 @@ const caller = (permissions: string[], narrowed: string[][] = []): Caller => ({
   base_currency: 'BRL',
   permissions: new Set(permissions),
   narrowed: narrowed.map((each) => ({ permissions: new Set(each), labels: { branch: '7' } })),
-  has_limits: false,
   plan: 'standard',
 });
 

@@ -2,6 +2,7 @@
  * Settings: read once at the start from the environment, never again. Each is described in `settings`, from which
  * the documentation is generated; no other file under src reads `process.env`.
  */
+import { isIP } from 'node:net';
 
 /** Something the operator must put right before the process can start. The message is one line for a human. */
 export class StartupError extends Error {
@@ -27,6 +28,12 @@ export type Config = {
   drain_timeout_ms: number;
   /** Undefined: `http://localhost:` and the port that is really listened on, which `PORT=0` leaves to the system. */
   public_url: string | undefined;
+  /** Undefined: each process counts requests for itself. */
+  redis_url: string | undefined;
+  limits_when_redis_is_away: 'open' | 'closed';
+  address_limit_factor: number;
+  /** Proxies between us and clients: how many, or which; undefined: none. */
+  trust_proxy: number | readonly string[] | undefined;
 };
 
 export type Setting<T> = {
@@ -186,7 +193,53 @@ export const settings = {
       return url.href.replace(/\/+$/, '');
     },
   } satisfies Setting<string | undefined>,
+  redis_url: {
+    name: 'REDIS_URL',
+    meaning: 'Redis or Valkey in which all processes count requests together.',
+    default: 'none: each process counts for itself',
+    accepted: 'redis:// or rediss://user:password@host:port/database',
+    secret: true,
+    fallback: () => undefined,
+    parse: (value) => (/^rediss?:\/\/\S+$/.test(value) && URL.canParse(value) ? value : undefined),
+  } satisfies Setting<string | undefined>,
+  limits_when_redis_is_away: {
+    name: 'LIMITS_WHEN_REDIS_IS_AWAY',
+    meaning:
+      'What happens while Redis does not answer: open, each process counts for itself; closed, requests are answered 503.',
+    default: 'open',
+    accepted: 'open or closed',
+    secret: false,
+    fallback: () => 'open',
+    parse: (value) => (value === 'open' || value === 'closed' ? value : undefined),
+  } satisfies Setting<'open' | 'closed'>,
+  address_limit_factor: integer(
+    'ADDRESS_LIMIT_FACTOR',
+    { fallback: 1, min: 1, max: 100_000 },
+    'By how much the limits for each address are multiplied, where many people share an address.',
+  ),
+  trust_proxy: {
+    name: 'TRUST_PROXY',
+    meaning:
+      'Proxies whose X-Forwarded-For is believed, as the address of a client: how many there are in a row, or their addresses.',
+    default: 'none: the address is that of the connection',
+    accepted: 'a number from 1 to 10, or addresses and networks in CIDR notation separated by commas',
+    secret: false,
+    fallback: () => undefined,
+    parse: (value) => {
+      if (/^([1-9]|10)$/.test(value)) return Number(value);
+      const networks = value.split(',').map((network) => network.trim());
+      return networks.every(isNetwork) ? networks : undefined;
+    },
+  } satisfies Setting<number | readonly string[] | undefined>,
 };
+
+/** An address, or a network in CIDR notation. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
 
 /**
  * Reads every setting. An empty value counts as absent, since many tools can set a variable but not unset it.
@@ -219,6 +272,10 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     lock_timeout_ms: read(settings.lock_timeout_ms),
     drain_timeout_ms: read(settings.drain_timeout_ms),
     public_url: read<string | undefined>(settings.public_url),
+    redis_url: read<string | undefined>(settings.redis_url),
+    limits_when_redis_is_away: read<'open' | 'closed'>(settings.limits_when_redis_is_away),
+    address_limit_factor: read(settings.address_limit_factor),
+    trust_proxy: read<number | readonly string[] | undefined>(settings.trust_proxy),
   };
 }
 

@@ -21,6 +21,7 @@ export const unloggedNames: readonly string[] = [
   'name',
   'description',
   'metadata',
+  'labels',
   'request',
   'q',
 ];

@@ -11,6 +11,8 @@ export interface PermissionType {
    * installation can have it, whatever their roles say.
    */
   of?: 'institution' | 'installation';
+  /** Everybody who is known has it, whatever their role says. */
+  implied?: true;
 }
 
 export type Permissions = Readonly<Record<string, PermissionType>>;
@@ -55,7 +57,11 @@ export function openPermissions(types: Permissions): PermissionCatalogue {
           Object.entries(types)
             .filter(([, { of = 'institution' }]) => of === 'institution' || kind === 'installation')
             .map(([permission]) => permission)
-            .filter((permission) => patterns.some((pattern) => covers(pattern, permission))),
+            .filter(
+              (permission) =>
+                types[permission]?.implied === true ||
+                patterns.some((pattern) => covers(pattern, permission)),
+            ),
         );
         if (known.size > 10_000) known.clear();
         known.set(name, found);

@@ -5,6 +5,7 @@ import { refuse } from './errors.ts';
 import { permissions } from './permissions.ts';
 import { personExists } from './roles/person.ts';
 import { grantRoutes, roleRoutes } from './roles/routes.ts';
+import { selfRoutes } from './self.ts';
 
 export const identity = defineService({
   name: 'identity',
@@ -14,6 +15,7 @@ export const identity = defineService({
   start({ db, permissions: catalogue }) {
     return {
       routes: async (app) => {
+        await app.register(selfRoutes);
         await app.register(apiKeyRoutes({ db, permissions: catalogue }));
         await app.register(roleRoutes({ db, permissions: catalogue }));
         await app.register(grantRoutes({ db, permissions: catalogue, personExists }));

@@ -11,6 +11,7 @@ import type { Books } from './books.ts';
 import { type Account, AccountType, ChartCode, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { addEvent, createOnce } from './once.ts';
+import { assertWithinReach } from './reach.ts';
 import { getAccount } from './read-accounts.ts';
 import { nonNegativeAmount } from './terms.ts';
 
@@ -64,6 +65,7 @@ export async function openWithin(
   if (findExponent(body.currency) === undefined) {
     throw refuse('unknown_currency', `${body.currency} is not an active ISO 4217 currency.`);
   }
+  assertWithinReach(scope, body.metadata);
   const limit = creditLimitOf(body.credit_limit, body.currency);
   const [chart] = await tx.rows(
     ChartRow,

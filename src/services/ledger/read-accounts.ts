@@ -140,17 +140,8 @@ function labelsOf(text: string): string[] {
   );
 }
 
-/**
- * Accounts, newest first.
- *
- * @param reach as of `reachOf`: the labels of which an account must carry one set
- */
-export async function listAccounts(
-  tx: Transaction,
-  scope: Scope,
-  query: Static<typeof ListAccountsQuery>,
-  reach: readonly string[] | null,
-) {
+/** Accounts, newest first. */
+export async function listAccounts(tx: Transaction, scope: Scope, query: Static<typeof ListAccountsQuery>) {
   const { limit, cursor, ...given } = query;
   const page = readPage(isContent, given, {
     ...(limit === undefined ? {} : { limit }),
@@ -167,7 +158,6 @@ export async function listAccounts(
        and ($7::text is null or chart_code = $7)
        and ($8::ledger.account_status is null or status = $8)
        and ($9::jsonb[] is null or metadata @> any ($9))
-       and ($11::jsonb[] is null or metadata @> any ($11))
      order by id desc limit $10`,
     [
       scope.tenant_id,
@@ -180,7 +170,6 @@ export async function listAccounts(
       filters.status ?? null,
       filters.metadata === undefined ? null : labelsOf(filters.metadata),
       page.limit + 1,
-      reach,
     ],
   );
   return pageOf(rows, page, accountOf, (row) => row.id);

@@ -11,7 +11,6 @@ import type { Books } from './books.ts';
 import { checkIntegrity, IntegrityReport } from './integrity.ts';
 import { headPosition, minPositionQuery } from './position.ts';
 
-import { confineToLabels } from './reach.ts';
 import { getAttempt, KeptAttempt } from './read-attempt.ts';
 import { Balance, BalanceQuery, readBalance } from './read-balance.ts';
 import { AccountEntry, ListEntriesQuery, listEntries } from './read-entries.ts';
@@ -42,7 +41,6 @@ function sharedIntegrityCheck(db: Database): (scope: Scope, deep: boolean) => Pr
 export function reportRoutes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
-    app.addHook('onRoute', (route) => confineToLabels(route, db));
 
     const integrityOf = sharedIntegrityCheck(db);
 
@@ -100,7 +98,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/entries',
       {
-        config: { permission: 'accounts:read', heeds_labels: true },
+        config: { permission: 'accounts:read', heeds_labels: true, sensitive: true },
         schema: {
           summary: 'Entries of an account with its running balance, newest first',
           tags: ['accounts'],
@@ -120,7 +118,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/statement',
       {
-        config: { permission: 'accounts:read', heeds_labels: true },
+        config: { permission: 'accounts:read', heeds_labels: true, sensitive: true },
         schema: {
           summary: 'Statement of an account for a period, as JSON in pages or as CSV',
           tags: ['accounts'],
@@ -180,7 +178,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/attempts/:key',
       {
-        config: { permission: 'attempts:read' },
+        config: { permission: 'attempts:read', sensitive: true },
         schema: {
           summary: 'What became of a request, by its Idempotency-Key',
           tags: ['attempts'],

@@ -6,6 +6,7 @@ import { etagOf, IfMatchHeaders } from '../../platform/etag.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { approvalsOf, reservedFor } from './approval.ts';
 import type { Books } from './books.ts';
 import { addToChart, ChartRequest, listChart } from './chart.ts';
 import { Account, ChartEntry, Transfer } from './contract.ts';
@@ -14,7 +15,6 @@ import { OpenAccountRequest, openAccount } from './open-account.ts';
 import { headPosition, minPositionQuery } from './position.ts';
 import { BatchRequest, BatchResult, postBatch } from './post-batch.ts';
 import { postTransfer, TransferRequest } from './post-transfer.ts';
-import { confineToLabels, reachOf } from './reach.ts';
 import { getAccount, ListAccountsQuery, listAccounts } from './read-accounts.ts';
 import { getTransfer, ListTransfersQuery, listTransfers } from './read-transfers.ts';
 import { ReversalRequest, reverseTransfer } from './reverse-transfer.ts';
@@ -40,7 +40,7 @@ const TransferParams = Type.Object({ transfer_id: Id('trf') });
 export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
-    app.addHook('onRoute', (route) => confineToLabels(route, db));
+    const approvals = approvalsOf(books);
 
     app.get(
       '/api/v2/chart-of-accounts',
@@ -93,14 +93,14 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
         db.read(caller, async (tx) => {
           const { min_position, ...page } = query;
           reply.header('ledger-position', await headPosition(tx, caller, min_position));
-          return listAccounts(tx, caller, page, reachOf(caller, 'accounts:read'));
+          return listAccounts(tx, caller, page);
         }),
     );
 
     app.post(
       '/api/v2/accounts',
       {
-        config: { permission: 'accounts:open' },
+        config: { permission: 'accounts:open', heeds_labels: true },
         schema: {
           summary: 'Open an account',
           tags: ['accounts'],
@@ -117,6 +117,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           request.body,
           attempt,
         );
+        if (!replayed) request.audit({ after: account });
         answerCreated(reply, `/api/v2/accounts/${account.id}`, replayed);
         reply.header('etag', etagOf(version));
         return account;
@@ -157,9 +158,17 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           response: { 200: Account, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
         const uuid = uuidOf('acc', params.account_id);
-        const { account, version } = await editAccount(books, caller, uuid, body, headers['if-match']);
+        const { account, version, before } = await editAccount(
+          books,
+          caller,
+          uuid,
+          body,
+          headers['if-match'],
+        );
+        request.audit({ before, after: account });
         reply.header('etag', etagOf(version));
         return account;
       },
@@ -181,13 +190,15 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
             response: { 200: Account, ...refusals },
           },
         },
-        async ({ caller, params }, reply) => {
-          const { account, version } = await setStatus(
+        async (request, reply) => {
+          const { caller, params } = request;
+          const { account, version, before } = await setStatus(
             books,
             caller,
             uuidOf('acc', params.account_id),
             status,
           );
+          request.audit({ before, after: account });
           reply.header('etag', etagOf(version));
           return account;
         },
@@ -197,7 +208,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:read' },
+        config: { permission: 'transfers:read', heeds_labels: true },
         schema: {
           summary: 'List transfers, newest first',
           tags: ['transfers'],
@@ -219,7 +230,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', approval: approvals.transfer, heeds_labels: true },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -231,7 +242,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers');
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const { transfer, replayed } = await postTransfer(
           books,
           request.caller,
@@ -248,7 +262,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', approval: approvals.batch, heeds_labels: true },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -260,7 +274,11 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers/batch');
-        const options = { dry_run: request.query.dry_run ?? false, publicUrl: publicUrl() };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+          publicUrl: publicUrl(),
+        };
         const { result, replayed } = await postBatch(books, request.caller, request.body, attempt, options);
         if (replayed) reply.header('idempotent-replayed', 'true');
         const position = Math.max(...result.outcomes.map(({ transfer }) => transfer?.position ?? 0));
@@ -272,7 +290,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers/:transfer_id',
       {
-        config: { permission: 'transfers:read' },
+        config: { permission: 'transfers:read', heeds_labels: true },
         schema: {
           summary: 'A transfer with its entries',
           tags: ['transfers'],
@@ -291,7 +309,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
-        config: { permission: 'transfers:reverse' },
+        config: { permission: 'transfers:reverse', approval: approvals.reversal, heeds_labels: true },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],
@@ -305,7 +323,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       async (request, reply) => {
         const { transfer_id } = request.params;
         const attempt = attemptOf(request, `/api/v2/transfers/${transfer_id}/reversals`);
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const uuid = uuidOf('trf', transfer_id);
         const { transfer, replayed } = await reverseTransfer(
           books,
