@@ -48,6 +48,14 @@ const forbidden: IForbiddenRuleType[] = [
     to: { path: 'node_modules/pg/' },
   },
   {
+    name: 'one-door-to-the-outside',
+    comment:
+      'What is sent elsewhere goes through platform/outgoing.ts, which keeps it out of private networks.',
+    severity: 'error',
+    from: { path: '^src/', pathNot: ['^src/platform/outgoing\\.ts$', '\\.test\\.ts$'] },
+    to: { path: ['node_modules/undici/', '^(node:)?(https|http2)$'] },
+  },
+  {
     name: 'no-test-code-in-the-product',
     severity: 'error',
     from: { path: '^src/', pathNot: ['\\.test\\.ts$', '(^|/)testing\\.ts$'] },

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { openPermissions, type Permissions } from '../src/platform/access/permission.ts';
+import { refuse as refuseApproval } from '../src/platform/approvals/errors.ts';
 import { boot, permissionsOf } from '../src/platform/boot.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
@@ -52,8 +53,8 @@ function page(title: string, source: string, ...content: string[]): string {
 }
 
 function settingsPage(): string {
-  const rows = Object.values(settings).map(({ name, meaning, default: fallback, accepted }) => [
-    `\`${name}\``,
+  const rows = Object.values(settings).map(({ name, meaning, default: fallback, accepted, secret }) => [
+    secret ? `\`${name}\` or \`${name}_FILE\`` : `\`${name}\``,
     meaning,
     fallback,
     accepted,
@@ -61,7 +62,7 @@ function settingsPage(): string {
   return page(
     'Settings',
     '`src/platform/config.ts`',
-    'All settings are environment variables, read once at the start. An empty value counts as absent; one that is not accepted keeps the server from starting.\n',
+    'All settings are environment variables, read once at the start. An empty value counts as absent; one that is not accepted keeps the server from starting. A secret may stand in a file instead, whose path is given as the setting with `_FILE` behind its name; both at once are refused.\n',
     table(['setting', 'meaning', 'default', 'accepted'], rows),
   );
 }
@@ -82,6 +83,7 @@ function errorsPage(): string {
     'the `errors.ts` of each service',
     'Every refusal is a problem details object (RFC 9457) with one of these codes. A running server shows the same at `/errors`.\n',
     section('Of every service', refuse.types),
+    section('Of approvals', refuseApproval.types),
     ...services.map(({ name, problems }) => section(`Of the service ${name}`, problems)),
   );
 }

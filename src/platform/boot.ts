@@ -13,6 +13,7 @@ import { auditRoutes } from './audit/routes.ts';
 import { startAuditSealing } from './audit/seal.ts';
 import { openAuditTrail } from './audit/write.ts';
 import { type Config, StartupError } from './config.ts';
+import { limitConnections } from './connections.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
 import { openLimits } from './limits/limits.ts';
@@ -20,6 +21,7 @@ import { listen } from './listen.ts';
 import { openLog } from './log.ts';
 import { mountMetrics, openMetrics } from './metrics.ts';
 import { type MigrationSource, migrate } from './migrate.ts';
+import { openOutgoing } from './outgoing.ts';
 import { mountPages } from './page.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
@@ -226,6 +228,8 @@ export async function boot(
     approvals = policies;
     undo.push(() => policies.stop());
 
+    const outgoing = openOutgoing({ allow: config.outgoing_allow });
+    undo.push(() => outgoing.stop());
     const running: RunningService[] = [];
     let ready = false;
     app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
@@ -250,6 +254,7 @@ export async function boot(
         metrics,
         audit,
         limits,
+        outgoing,
         scopes: () => listScopes(platform),
         publicUrl,
       });
@@ -259,6 +264,7 @@ export async function boot(
       await app.register(instance.routes);
     }
 
+    limitConnections(app.server, config);
     undo.push(() => app.close());
     await app.listen({ port: config.port, host: config.host }).catch((error: unknown) => {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { readConfig, StartupError, settings } from './config.ts';
 
@@ -22,15 +25,30 @@ test('with nothing set, every setting has its documented default', () => {
     limits_when_redis_is_away: 'open',
     address_limit_factor: 1,
     trust_proxy: undefined,
+    max_connections: 10_000,
+    max_connections_per_address: 1_000,
+    outgoing_allow: [],
+    identity_encryption_keys: [],
+    session_idle_s: 1_800,
+    session_lifetime_s: 43_200,
   });
 });
 
 test('the documentation of a setting with a plain default names the value that is used', () => {
   const config = new Map<string, unknown>(Object.entries(readConfig({})));
   const plain = Object.entries(settings).filter(
-    ([key]) => !['database_url', 'demo', 'public_url', 'redis_url', 'trust_proxy'].includes(key),
+    ([key]) =>
+      ![
+        'database_url',
+        'demo',
+        'public_url',
+        'redis_url',
+        'trust_proxy',
+        'outgoing_allow',
+        'identity_encryption_keys',
+      ].includes(key),
   );
-  assert.equal(plain.length, 13);
+  assert.equal(plain.length, 17);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 
@@ -144,4 +162,43 @@ test('an argument that is not known is refused', () => {
     name: 'StartupError',
     message: 'unknown argument "--service=ledger"; accepted: --services=a,b',
   });
+});
+
+test('a secret may stand in a file, which is named where it cannot be used', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'financialapi-config-'));
+  try {
+    const file = join(folder, 'url');
+    const url = 'postgres://app:hush@db.internal:5432/books';
+    writeFileSync(file, `${url}\n`);
+    assert.equal(readConfig({ DATABASE_URL_FILE: file }).database_url, url);
+    assert.equal(readConfig({ DATABASE_URL: ' ', DATABASE_URL_FILE: file }).database_url, url);
+    assert.throws(
+      () => readConfig({ DATABASE_URL: url, DATABASE_URL_FILE: file }),
+      (error: Error) => /both set/.test(error.message) && !error.message.includes('hush'),
+    );
+    assert.throws(() => readConfig({ DATABASE_URL_FILE: join(folder, 'absent') }), /absent.*ENOENT/);
+    assert.throws(() => readConfig({ DATABASE_URL_FILE: folder }), /EISDIR/);
+    writeFileSync(file, 'hush, no URL');
+    assert.throws(
+      () => readConfig({ DATABASE_URL_FILE: file }),
+      (error: Error) => /DATABASE_URL has a value/.test(error.message) && !error.message.includes('hush'),
+    );
+    writeFileSync(file, '\n');
+    assert.throws(() => readConfig({ DATABASE_URL_FILE: file }), /which is empty/);
+    // What is no secret is not looked for in files.
+    assert.equal(readConfig({ PORT_FILE: file }).port, 8000);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('networks that outgoing requests may reach are checked', () => {
+  assert.deepEqual(readConfig({ OUTGOING_ALLOW: '127.0.0.1, 10.0.0.0/8,::1' }).outgoing_allow, [
+    '127.0.0.1',
+    '10.0.0.0/8',
+    '::1',
+  ]);
+  for (const bad of ['localhost', '10.0.0.0/33', '127.1', '10.0.0.0/8,']) {
+    assert.throws(() => readConfig({ OUTGOING_ALLOW: bad }), StartupError, bad);
+  }
 });

@@ -2,6 +2,7 @@
  * Settings: read once at the start from the environment, never again. Each is described in `settings`, from which
  * the documentation is generated; no other file under src reads `process.env`.
  */
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 
 /** Something the operator must put right before the process can start. The message is one line for a human. */
@@ -34,6 +35,14 @@ export type Config = {
   address_limit_factor: number;
   /** Proxies between us and clients: how many, or which; undefined: none. */
   trust_proxy: number | readonly string[] | undefined;
+  max_connections: number;
+  max_connections_per_address: number;
+  /** Networks that outgoing requests may reach though they are not public. */
+  outgoing_allow: readonly string[];
+  /** Keys for what is encrypted at rest, the current one first; empty: the one kept in `data_dir`. */
+  identity_encryption_keys: readonly Buffer[];
+  session_idle_s: number;
+  session_lifetime_s: number;
 };
 
 export type Setting<T> = {
@@ -81,6 +90,15 @@ function integer(
       return number >= limits.min && number <= limits.max ? number : undefined;
     },
   };
+}
+
+const ENCRYPTION_KEY_BYTES = 32;
+
+/** 32 bytes in base64; undefined for what is none. */
+export function parseEncryptionKey(text: string): Buffer | undefined {
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
+  const key = Buffer.from(text, 'base64');
+  return key.length === ENCRYPTION_KEY_BYTES ? key : undefined;
 }
 
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -231,6 +249,52 @@ export const settings = {
       return networks.every(isNetwork) ? networks : undefined;
     },
   } satisfies Setting<number | readonly string[] | undefined>,
+  max_connections: integer(
+    'MAX_CONNECTIONS',
+    { fallback: 10_000, min: 10, max: 1_000_000 },
+    'Most connections of clients at a time; further ones are closed at once.',
+  ),
+  max_connections_per_address: integer(
+    'MAX_CONNECTIONS_PER_ADDRESS',
+    { fallback: 1_000, min: 1, max: 1_000_000 },
+    'Most connections from one address at a time. Behind a proxy, all come from its address: raise it to MAX_CONNECTIONS there.',
+  ),
+  outgoing_allow: {
+    name: 'OUTGOING_ALLOW',
+    meaning:
+      'Private networks that outgoing requests, as those of webhooks, may reach, over plain HTTP and at any port too. For development and tests.',
+    default: 'none: https to public addresses only',
+    accepted: 'addresses or networks in CIDR notation, separated by commas',
+    secret: false,
+    fallback: () => [],
+    parse: (value) => {
+      const networks = value.split(',').map((network) => network.trim());
+      return networks.every(isNetwork) ? networks : undefined;
+    },
+  } satisfies Setting<readonly string[]>,
+  identity_encryption_keys: {
+    name: 'IDENTITY_ENCRYPTION_KEY',
+    meaning:
+      'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+    default: 'none: a key is made in DATA_DIR, in the file encryption-key',
+    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
+    secret: true,
+    fallback: () => [],
+    parse: (value) => {
+      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
+      return keys.every((key) => key !== undefined) ? keys : undefined;
+    },
+  } satisfies Setting<readonly Buffer[]>,
+  session_idle_s: integer(
+    'SESSION_IDLE_S',
+    { fallback: 1_800, min: 60, max: 86_400 },
+    "Longest that a person's session may go unused, in seconds.",
+  ),
+  session_lifetime_s: integer(
+    'SESSION_LIFETIME_S',
+    { fallback: 43_200, min: 60, max: 30 * 86_400 },
+    "Longest that a person's session may last, in seconds.",
+  ),
 };
 
 /** An address, or a network in CIDR notation. */
@@ -250,7 +314,7 @@ function isNetwork(text: string): boolean {
 export function readConfig(env: Environment, argv: readonly string[] = []): Config {
   const given = { ...env, ...servicesOption(argv) };
   const read = <T>(setting: Setting<T>): T => {
-    const value = given[setting.name]?.trim() ?? '';
+    const value = (setting.secret ? secretOf(setting.name, given) : given[setting.name])?.trim() ?? '';
     if (value === '') return setting.fallback(env);
     const parsed = setting.parse(value);
     if (parsed !== undefined) return parsed;
@@ -276,7 +340,33 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     limits_when_redis_is_away: read<'open' | 'closed'>(settings.limits_when_redis_is_away),
     address_limit_factor: read(settings.address_limit_factor),
     trust_proxy: read<number | readonly string[] | undefined>(settings.trust_proxy),
+    max_connections: read(settings.max_connections),
+    max_connections_per_address: read(settings.max_connections_per_address),
+    outgoing_allow: read<readonly string[]>(settings.outgoing_allow),
+    identity_encryption_keys: read<readonly Buffer[]>(settings.identity_encryption_keys),
+    session_idle_s: read(settings.session_idle_s),
+    session_lifetime_s: read(settings.session_lifetime_s),
   };
+}
+
+/** A secret's value, from the variable or from the file that `NAME_FILE` names, as containers are given secrets. */
+function secretOf(name: string, given: Environment): string | undefined {
+  const value = given[name];
+  const path = given[`${name}_FILE`]?.trim() ?? '';
+  if (path === '') return value;
+  if ((value?.trim() ?? '') !== '') {
+    throw new StartupError(`${name} and ${name}_FILE are both set; set one of them`);
+  }
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new StartupError(`${name}_FILE is ${JSON.stringify(path)}, which cannot be read: ${reason}`);
+  }
+  if (content.trim() === '')
+    throw new StartupError(`${name}_FILE is ${JSON.stringify(path)}, which is empty`);
+  return content;
 }
 
 function servicesOption(argv: readonly string[]): Record<string, string> {

@@ -25,6 +25,7 @@ const prefixes = {
   grt: 'a grant',
   ses: 'a session',
   inv: 'an invitation',
+  psk: 'a passkey',
   prp: 'a proposal',
   aud: 'an audit record',
   ten: 'a tenant',

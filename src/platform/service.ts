@@ -10,6 +10,7 @@ import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
 import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { ProblemType } from './problem.ts';
 
 interface ServiceContext {
@@ -24,6 +25,8 @@ interface ServiceContext {
   audit: Pick<AuditTrail, 'record'>;
   /** How the limits of callers stand. */
   limits: ReadLimits;
+  /** Sends requests to addresses that others chose. Nothing else of a service may. */
+  outgoing: Outgoing;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
   /** Address under which clients reach the server, for links. Known once it listens. */

@@ -27,7 +27,7 @@ export interface Approvals {
   /** Something about access changed: policies are read anew. */
   forget(): void;
   /** Begins to attend to what is due, when every route is there. What it returns ends that, before the routes go. */
-  start(): () => Promise<void>;
+  start: () => () => Promise<void>;
   /** Reads policies no more. */
   stop(): Promise<void>;
 }
@@ -85,15 +85,17 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
   app.addHook('onRoute', (route) => {
     const { url, method, config = {} } = route;
     const { permission, approval = {} } = config;
-    if (!url.startsWith(API_PREFIX) || permission === undefined || typeof method !== 'string') return;
-    if (approval === 'exempt' || !isSubject(method, config)) return;
+    if (!url.startsWith(API_PREFIX) || permission === undefined || approval === 'exempt') return;
+    const methods = listOf(method);
+    if (!methods.some((each) => isSubject(each, config))) return;
     const headers = objectOf(objectOf(route.schema?.headers)['properties']);
     const keyed = 'idempotency-key' in headers;
+    const { summary } = objectOf(route.schema);
     const isOld = url.startsWith(VERSION_1);
     const subject: SubjectRoute = {
-      name: `${method} ${url}`,
+      name: `${methods.join('|')} ${url}`,
       permission,
-      summary: String(objectOf(route.schema)['summary'] ?? `${method} ${url}`),
+      summary: typeof summary === 'string' ? summary : `${methods.join('|')} ${url}`,
       approval,
       keyed,
       needs_key: keyed && !isOld,

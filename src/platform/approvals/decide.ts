@@ -21,7 +21,7 @@ import {
 } from './proposal.ts';
 import type { SubjectRoute } from './route.ts';
 
-export const Reason = Text({
+const Reason = Text({
   min: 1,
   max: 1_000,
   description: 'Why, for whoever proposed it and whoever reads it later',
@@ -39,7 +39,7 @@ export interface Deciding {
   log: FastifyBaseLogger;
   publicUrl: () => string;
   /** The route of this process that a proposal is about. */
-  routeOf(name: string): SubjectRoute | undefined;
+  routeOf: (name: string) => SubjectRoute | undefined;
 }
 
 /** How long whoever approved has to carry it out before the worker does. */
@@ -212,7 +212,8 @@ function resultOf(
   const { statusCode: status, headers, body } = answer;
   const { location } = headers;
   const isShown = (approval.shows_answer === true || status >= 400) && body.length <= MAX_SHOWN_CHARACTERS;
-  const isJson = String(headers['content-type'] ?? '').includes('json');
+  const type = headers['content-type'];
+  const isJson = typeof type === 'string' && type.includes('json');
   return {
     status,
     ...(typeof location === 'string' ? { location } : {}),

@@ -54,7 +54,7 @@ const Row = Type.Object({
 });
 const columns = 'action, above, expires_in_s, created_at, updated_at, updated_by, version';
 
-function policyOf({ above, version: _, ...rest }: Static<typeof Row>): Policy {
+function policyOf({ above, version: _version, ...rest }: Static<typeof Row>): Policy {
   return { ...rest, ...(above === null ? {} : { above }) };
 }
 

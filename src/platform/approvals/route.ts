@@ -71,10 +71,7 @@ export interface SubjectRoute {
   needs_key: boolean;
 }
 
-/** Whether a route can be subject to approval: it changes something, and is not exempt. */
-export function isSubject(
-  method: string,
-  config: { approval?: Approval | 'exempt'; changes_state?: boolean },
-): boolean {
-  return (!safeMethods.has(method) || config.changes_state === true) && config.approval !== 'exempt';
+/** Whether a route can be subject to approval: it changes something. */
+export function isSubject(method: string, config: { changes_state?: boolean }): boolean {
+  return !safeMethods.has(method) || config.changes_state === true;
 }

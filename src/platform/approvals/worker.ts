@@ -16,7 +16,7 @@ const DueRow = Type.Object({
 
 export interface Worker {
   /** Resolves when the pass under way, if any, is over; there is none after it. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** Attends to proposals about routes of this process, within about a second of when they are due. */

@@ -403,9 +403,9 @@ test('two processes write and seal one trail at once, and the chain is whole', a
     onError: () => {},
   });
   const others = openAuditTrail({ db: second, log: pino({ level: 'silent' }), metrics: openMetrics() });
-  let isWriting = true;
+  const writing = new AbortController();
   const sealing = [db, second].map(async (each) => {
-    while (isWriting) {
+    while (!writing.signal.aborted) {
       await sealAudit(each, scope);
       await setTimeout(1);
     }
@@ -419,7 +419,7 @@ test('two processes write and seal one trail at once, and the chain is whole', a
     await Promise.all(both);
   }
   trail = mine;
-  isWriting = false;
+  writing.abort();
   await Promise.all(sealing);
   await sealAudit(db, scope);
   const report = await verifyAudit(db, scope);

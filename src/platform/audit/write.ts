@@ -42,8 +42,8 @@ export interface AuditRecord extends Scope, AuditedChange {
 
 export interface AuditTrail {
   /**
-   * Writes a record. Resolves with true when it is on the disk of the database, with false where the database fails and
-   * five seconds have passed: the record is kept in memory then and tried again. Never rejects.
+   * Writes a record. Resolves with true when it is on the disk of the database, with false where the database has failed
+   * for two seconds: the record is kept in memory then and tried again. Never rejects.
    */
   record(record: AuditRecord): Promise<boolean>;
   /** Whether so many records wait for the database that nothing more should be begun which needs one. */
@@ -56,8 +56,8 @@ export interface AuditTrail {
 const BATCH = 500;
 /** Records that are kept while the database is away; a few kilobytes each at most. */
 const CAPACITY = 10_000;
-/** How long an answer waits for a database that fails to write its record. */
-const PATIENCE_MS = 5_000;
+/** How long after the database has begun to fail answers still wait for it. */
+const PATIENCE_MS = 2_000;
 const PAUSE_MS = 200;
 /** How long the end of the process waits for a database that is away. */
 const STOPPING_MS = 3_000;
@@ -149,7 +149,6 @@ interface Waiting {
   id: string;
   row: string;
   record: AuditRecord;
-  since_ms: number;
   /** Undefined once the answer no longer waits. */
   tell: ((durable: boolean) => void) | undefined;
 }
@@ -165,7 +164,7 @@ export interface AuditTrailOptions {
   metrics: Metrics;
   /** Records that are kept while the database is away. */
   capacity?: number;
-  /** How long a record's answer waits for a database that fails. */
+  /** How long after the database has begun to fail answers still wait for it. */
   patience_ms?: number;
 }
 
@@ -174,7 +173,7 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
   const queue: Waiting[] = [];
   let busy = false;
   let working: Promise<void> | undefined;
-  let failing = false;
+  let failing_since_ms: number | undefined;
   let dropping = false;
   let give_up_at_ms = Number.POSITIVE_INFINITY;
 
@@ -228,11 +227,13 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
     }
   }
 
-  /** Lets answers go that have waited long enough. Their records stay. */
-  function release(now_ms: number): void {
+  const isGivenUp = () =>
+    failing_since_ms !== undefined && performance.now() - failing_since_ms >= patience_ms;
+
+  /** Lets the answers go. Their records stay. */
+  function release(): void {
     for (const one of queue) {
-      if (one.tell === undefined || now_ms - one.since_ms < patience_ms) continue;
-      one.tell(false);
+      one.tell?.(false);
       one.tell = undefined;
     }
   }
@@ -243,6 +244,7 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
     busy = true;
     while (queue.length > 0) {
       const batch = queue.slice(0, BATCH);
+      const began_ms = performance.now();
       try {
         try {
           await append(batch);
@@ -251,22 +253,23 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
           if (!isOfTheData(error)) throw error;
           await appendEach(batch);
         }
-        if (failing) log.warn({ waiting: queue.length }, 'the audit trail is written again');
-        failing = false;
+        if (failing_since_ms !== undefined) {
+          log.warn({ waiting: queue.length }, 'the audit trail is written again');
+        }
+        failing_since_ms = undefined;
         dropping = false;
         // Others of this process may wait for a connection, and there may be only one.
         if (db.connections().waiting > 0) session.release();
       } catch (error) {
-        if (!failing) {
+        if (failing_since_ms === undefined) {
+          failing_since_ms = began_ms;
           log.error(
             { err: unavailableFor(error) ?? error, waiting: queue.length },
             'THE AUDIT TRAIL CANNOT BE WRITTEN; its records are kept in memory and tried again',
           );
         }
-        failing = true;
-        const now_ms = performance.now();
-        release(now_ms);
-        if (now_ms >= give_up_at_ms) {
+        if (isGivenUp()) release();
+        if (performance.now() >= give_up_at_ms) {
           lose(queue.splice(0), 'the process ends and the database cannot be written', error);
           break;
         }
@@ -282,7 +285,7 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
     record(record) {
       const id = newUuid();
       return new Promise((resolve) => {
-        const one = { id, row: rowOf(id, record, true), record, since_ms: performance.now(), tell: resolve };
+        const one: Waiting = { id, row: rowOf(id, record, true), record, tell: resolve };
         if (queue.length >= capacity) {
           // While the database is away every request may come here: one line tells of all.
           if (dropping) {
@@ -295,6 +298,10 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
           return;
         }
         queue.push(one);
+        if (isGivenUp()) {
+          one.tell = undefined;
+          resolve(false);
+        }
         if (!busy) working = work();
       });
     },

@@ -2,10 +2,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
 import { Page } from '../../platform/cursor.ts';
+import type { Scope } from '../../platform/db.ts';
 import { etagOf, IfMatchHeaders } from '../../platform/etag.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { wasAttempted } from '../../platform/once.ts';
 import {
   ApiKey,
   ApiKeyRequest,
@@ -27,7 +29,8 @@ import {
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 
 /** A new key as the audit trail tells of it. */
-function withoutKey({ key: _, ...rest }: Static<typeof NewApiKey>): ApiKey {
+function withoutKey(created: Static<typeof NewApiKey>): ApiKey {
+  const { key: _, ...rest } = created;
   return rest;
 }
 
@@ -37,6 +40,10 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = keys;
     const tags = ['API keys'];
+    const approval = {
+      answers_secret: true,
+      wasAttempted: (scope: Scope, key: string) => wasAttempted(db, scope, key),
+    };
 
     app.get(
       '/api/v2/api-keys',
@@ -55,7 +62,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/api-keys',
       {
-        config: { permission: 'api_keys:create', approval: { answers_secret: true } },
+        config: { permission: 'api_keys:create', approval },
         schema: {
           summary: 'Create an API key; it is shown once',
           tags,
@@ -117,7 +124,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/api-keys/:key_id/rotations',
       {
-        config: { permission: 'api_keys:create', approval: { answers_secret: true } },
+        config: { permission: 'api_keys:create', approval },
         schema: {
           summary: 'Replace an API key by another of the same kind; both are good for a while',
           tags,
@@ -153,10 +160,11 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
           response: { 200: ApiKey, ...refusals },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { caller, params } = request;
         const { before, after } = await revokeApiKey(keys, caller, uuidOf('key', params.key_id));
         request.audit({ before, after });
+        reply.header('etag', etagOf(versionOf(after)));
         return after;
       },
     );

@@ -366,6 +366,11 @@ const bodies: Record<string, object | undefined> = {
   releases: {},
   '{account_id}': { name: 'mine' },
   '{number}': { name: 'mine', balance: 1 },
+  '{key_id}': { label: 'mine' },
+  rotations: {},
+  '{action}': {},
+  approve: {},
+  reject: { reason: 'mine' },
 };
 
 test('an id of another tenant or environment is not found, on any route, and nothing of it is told', async () => {
@@ -385,7 +390,11 @@ test('an id of another tenant or environment is not found, on any route, and not
   );
   await b.get(`/api/v2/attempts/${key}`);
   await b.get('/api/v1/accounts/2');
+  await b.ask('PUT', '/api/v2/approval-policies/accounts:close', {});
+  const { id: proposal_id } = await b.post(`/api/v2/accounts/${b.other}/close`);
   const named: Record<string, string> = {
+    action: 'accounts:close',
+    proposal_id,
     account_id: b.account,
     transfer_id: b.transfer,
     hold_id: b.hold,

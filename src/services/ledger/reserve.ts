@@ -1,5 +1,4 @@
 /** Setting money aside for something that is decided elsewhere, by holds that end with it. */
-import { Type } from 'typebox';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
@@ -131,16 +130,14 @@ export async function releaseReserved(
   }
 }
 
-const AttemptRow = Type.Object({ key: Type.String() });
-
 /** Whether anything is kept under an idempotency key. */
 export async function wasAttempted({ db }: Books, scope: Scope, key: string): Promise<boolean> {
-  const rows = await db.read(scope, (tx) =>
-    tx.rows(
-      AttemptRow,
-      'select key from ledger.attempts where tenant_id = $1 and environment = $2 and key = $3 limit 1',
-      [scope.tenant_id, scope.environment, key],
-    ),
+  const found = await db.read(scope, (tx) =>
+    tx.run('select from ledger.attempts where tenant_id = $1 and environment = $2 and key = $3', [
+      scope.tenant_id,
+      scope.environment,
+      key,
+    ]),
   );
-  return rows.length > 0;
+  return found > 0;
 }

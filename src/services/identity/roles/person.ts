@@ -3,14 +3,12 @@ import type { Scope, Transaction } from '../../../platform/db.ts';
 
 const ThereRow = Type.Object({ is_there: Type.Boolean() });
 
-/** Whether a tenant has somebody with this UUID who was not removed. Where the installation keeps no people, anybody. */
+/** Whether a tenant has somebody with this UUID who was not removed. */
 export async function personExists(
   tx: Transaction,
   { tenant_id }: Pick<Scope, 'tenant_id'>,
   uuid: string,
 ): Promise<boolean> {
-  const [table] = await tx.rows(ThereRow, "select to_regclass('identity.people') is not null as is_there");
-  if (table?.is_there !== true) return true;
   const [row] = await tx.rows(
     ThereRow,
     `select exists (select from identity.people
