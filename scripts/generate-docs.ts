@@ -126,7 +126,7 @@ function permissionsPage({ paths }: Static<typeof Paths>): string {
       return [
         `\`${permission}\``,
         kind === 'installation' ? `${type.meaning}. Only for who operates the installation` : type.meaning,
-        needed.join('<br>'),
+        needed.length === 0 ? 'none: it is asked for within answers' : needed.join('<br>'),
         roles.join(', '),
       ];
     });

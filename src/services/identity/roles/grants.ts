@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import type { Caller, NarrowedGrant } from '../../../platform/access/caller.ts';
 import type { PermissionCatalogue, TenantKind } from '../../../platform/access/permission.ts';
+import { Personal } from '../../../platform/access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../../platform/cursor.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { Text } from '../../../platform/http.ts';
@@ -14,14 +15,16 @@ import { assertHolds } from './holding.ts';
 import { indispensableRoles, predefinedRoles } from './predefined.ts';
 import { RoleName, resolveRole } from './roles.ts';
 
-const Labels = Type.Record(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,64}$' }), Text({ min: 1, max: 500 }), {
-  additionalProperties: false,
-  minProperties: 1,
-  maxProperties: 10,
-  description:
-    'Labels (`metadata`) that an account or customer must all carry for the grant to reach it; absent: it reaches everything',
-  examples: [{ branch: '0042' }],
-});
+const Labels = Personal(
+  Type.Record(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,64}$' }), Text({ min: 1, max: 500 }), {
+    additionalProperties: false,
+    minProperties: 1,
+    maxProperties: 10,
+    description:
+      'Labels (`metadata`) that an account or customer must all carry for the grant to reach it; absent: it reaches everything',
+    examples: [{ branch: '0042' }],
+  }),
+);
 
 export const GrantRequest = Type.Object(
   { person_id: Id('usr'), role: RoleName, labels: Type.Optional(Labels) },

@@ -5,7 +5,7 @@ import { createKey } from '../../../platform/access/access.ts';
 import type { Caller } from '../../../platform/access/caller.ts';
 import { openPermissions } from '../../../platform/access/permission.ts';
 import { createTenant } from '../../../platform/access/tenant.ts';
-import { permissionsOf as allPermissionsOf } from '../../../platform/boot.ts';
+import { permissionsOf } from '../../../platform/boot.ts';
 import { type Database, openDatabase, type Scope } from '../../../platform/db.ts';
 import { formatId, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { services } from '../../../services.ts';
@@ -17,7 +17,7 @@ let platform: TestPlatform;
 let bank: TestTenant;
 let db: Database;
 let superuser: Client;
-const types = allPermissionsOf(services);
+const types = permissionsOf(services);
 const catalogue = openPermissions(types);
 
 before(async () => {
@@ -71,16 +71,16 @@ const callerOf = (scope: Scope): Caller => ({
   plan: 'standard',
 });
 
-const permissionsOf = async (scope: Scope, person_id: string) => {
-  const held = await db.read(scope, (tx) =>
+const granted = (permissions: Iterable<string>) => [...permissions].toSorted();
+
+/** What a person was granted. */
+const heldBy = async (scope: Scope, person_id: string) => {
+  const { permissions, narrowed } = await db.read(scope, (tx) =>
     grantsOf(tx, catalogue, scope, uuidOf('usr', person_id), 'institution'),
   );
   return {
-    permissions: [...held.permissions].toSorted(),
-    narrowed: held.narrowed.map(({ labels, permissions }) => ({
-      labels,
-      permissions: [...permissions].toSorted(),
-    })),
+    permissions: granted(permissions),
+    narrowed: narrowed.map((each) => ({ labels: each.labels, permissions: granted(each.permissions) })),
   };
 };
 
@@ -122,7 +122,7 @@ test('a role of one own is made once, edited by its version and deleted', async 
   const headers = { 'idempotency-key': 'cashier' };
   const made = await bank.ask('POST', '/api/v2/roles', cashier, headers);
   assert.deepEqual([made.status, made.headers['location']], [201, '/api/v2/roles/cashier']);
-  assert.deepEqual(made.body.includes, [
+  assert.deepEqual(granted(made.body.includes), [
     'accounts:read',
     'transfers:post',
     'transfers:read',
@@ -140,7 +140,7 @@ test('a role of one own is made once, edited by its version and deleted', async 
   assert.equal((await bank.ask('PATCH', url, edit)).status, 428);
   const edited = await bank.ask('PATCH', url, edit, { 'if-match': etag });
   assert.deepEqual(
-    [edited.status, edited.body.includes, edited.body.description],
+    [edited.status, granted(edited.body.includes), edited.body.description],
     [200, ['accounts:read'], cashier.description],
   );
   assert.equal((await bank.ask('PATCH', url, edit, { 'if-match': etag })).status, 412);
@@ -196,10 +196,7 @@ test('nobody puts into a role, or grants, what they do not have themselves', asy
   assert.equal((await grant('administrator')).body.code, 'permission_not_held');
   assert.equal((await grant('auditor')).body.code, 'permission_not_held');
   assert.equal((await grant('viewer')).status, 201);
-  assert.deepEqual((await permissionsOf(tenant.scope, person_id)).permissions, [
-    'accounts:read',
-    'roles:read',
-  ]);
+  assert.deepEqual((await heldBy(tenant.scope, person_id)).permissions, ['accounts:read', 'roles:read']);
 });
 
 test('in the installation, a pattern counts for what it comes to there', async () => {
@@ -242,7 +239,7 @@ test('grants add up; those for labels stay apart, each with its own', async () =
   await tenant.post('/api/v2/roles', cashier);
   const person_id = await newPerson(scope);
   const grant = (body: object) => tenant.ask('POST', '/api/v2/grants', { person_id, ...body });
-  assert.deepEqual(await permissionsOf(scope, person_id), { permissions: [], narrowed: [] });
+  assert.deepEqual(await heldBy(scope, person_id), { permissions: [], narrowed: [] });
 
   assert.equal((await grant({ role: 'developer' })).status, 201);
   assert.equal((await grant({ role: 'cashier', labels: { branch: '7', desk: '2' } })).status, 201);
@@ -255,7 +252,7 @@ test('grants add up; those for labels stay apart, each with its own', async () =
   for (const labels of [{}, { '': '1' }, { a: '' }, { a: 1 }, null, []]) {
     assert.equal((await grant({ role: 'cashier', labels })).status, 400, JSON.stringify(labels));
   }
-  const held = await permissionsOf(scope, person_id);
+  const held = await heldBy(scope, person_id);
   assert.ok(held.permissions.includes('api_keys:create') && !held.permissions.includes('transfers:post'));
   const includes = ['accounts:read', 'transfers:post', 'transfers:read', 'transfers:reverse'];
   assert.deepEqual(held.narrowed, [
@@ -268,7 +265,7 @@ test('grants add up; those for labels stay apart, each with its own', async () =
   assert.deepEqual([refused.status, refused.body.code], [409, 'role_granted']);
   const edit = { permissions: ['accounts:read'] };
   assert.equal((await tenant.ask('PATCH', '/api/v2/roles/cashier', edit, { 'if-match': '*' })).status, 200);
-  assert.deepEqual((await permissionsOf(scope, person_id)).narrowed[0]?.permissions, ['accounts:read']);
+  assert.deepEqual((await heldBy(scope, person_id)).narrowed[0]?.permissions, ['accounts:read']);
 
   const first = await tenant.get('/api/v2/grants?limit=2&role=cashier');
   assert.equal(first.data.length, 2);
@@ -281,7 +278,7 @@ test('grants add up; those for labels stay apart, each with its own', async () =
     assert.equal((await tenant.ask('DELETE', `/api/v2/grants/${id}`)).status, 204);
     assert.equal((await tenant.ask('DELETE', `/api/v2/grants/${id}`)).status, 404);
   }
-  assert.deepEqual(await permissionsOf(scope, person_id), { permissions: [], narrowed: [] });
+  assert.deepEqual(await heldBy(scope, person_id), { permissions: [], narrowed: [] });
   assert.equal((await tenant.ask('DELETE', '/api/v2/roles/cashier')).status, 204);
 });
 
@@ -314,7 +311,7 @@ test('roles and grants are of one tenant and one environment', async () => {
     const { body } = await tenant.ask('GET', '/api/v2/grants', undefined, { authorization });
     assert.deepEqual(body.data, []);
   }
-  assert.deepEqual((await permissionsOf(live, person_id)).permissions, []);
+  assert.deepEqual((await heldBy(live, person_id)).permissions, []);
   const { rows } = await superuser.query(
     "select relname from pg_class where relnamespace = 'identity'::regnamespace and relname in ('roles', 'grants') and relforcerowsecurity",
   );
