@@ -106,6 +106,25 @@ test('what edits leaves a record of before and after', async () => {
   assert.deepEqual([renamed.before.name, renamed.after.name], ['Till', 'Safe']);
 });
 
+test('the older API leaves records, too, of its changes by GET as well', async () => {
+  const bank = await platform.newTenant();
+  const opened = await bank.ask('POST', '/api/v1/accounts/', { name: 'Ann', balance: 10 });
+  const { id } = opened.body;
+  const { subject } = await recordOf(bank, opened);
+  assert.match(subject, /^acc_/);
+  const replaced = await bank.ask('PUT', `/api/v1/accounts/${id}/`, { name: 'Bea', balance: 4 });
+  const edit = await recordOf(bank, replaced);
+  assert.deepEqual(
+    [edit.subject, edit.before.name, edit.before.balance.amount, edit.after.name, edit.after.balance.amount],
+    [subject, 'Ann', '10.00', 'Bea', '4.00'],
+  );
+  const moved = await bank.ask('GET', `/api/v1/transfer/${id}/${id}/1/`);
+  const attempt = await recordOf(bank, moved);
+  assert.deepEqual([attempt.method, attempt.permission], ['GET', 'transfers:post']);
+  const closed = await recordOf(bank, await bank.ask('DELETE', `/api/v1/accounts/${id}/`));
+  assert.deepEqual([closed.before.status, closed.after.status], ['open', 'closed']);
+});
+
 test('refusals leave a record each: by permission, form, rule, place and for want of a route', async () => {
   const bank = await platform.newTenant();
   const reader = await createKey(platform.running.platform, bank.scope, {

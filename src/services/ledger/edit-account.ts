@@ -32,6 +32,12 @@ interface Changed {
   before: Account;
 }
 
+/** An account before and after a change, for the audit trail. */
+export interface AccountChange {
+  before: Account;
+  after: Account;
+}
+
 /** What an edit may set: the columns of an account that are no counters. */
 interface Change {
   name?: string;

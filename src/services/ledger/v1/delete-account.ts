@@ -4,9 +4,10 @@ import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId } from '../../../platform/ids.ts';
 import { formatMoney } from '../../../platform/money.ts';
 import type { Books } from '../books.ts';
-import { changeWithin } from '../edit-account.ts';
+import { type AccountChange, changeWithin } from '../edit-account.ts';
 import { refuse } from '../errors.ts';
 import { createOnce } from '../once.ts';
+import { getAccount as getAccountOfV2 } from '../read-accounts.ts';
 import { getAccount } from './account.ts';
 import { adjust } from './adjustment.ts';
 
@@ -16,7 +17,8 @@ export async function deleteAccount(
   caller: Caller,
   number: bigint,
   attempt: Attempt,
-): Promise<{ account_id: string; replayed: boolean }> {
+): Promise<{ account_id: string; replayed: boolean; change?: AccountChange }> {
+  const made: { change?: AccountChange } = {};
   const { id, replayed } = await createOnce(
     books.db,
     caller,
@@ -31,15 +33,20 @@ export async function deleteAccount(
           `${amount} ${currency} are held from or for account ${number}: capture or release the holds first.`,
         );
       }
+      // Before the posting that changes the balance, as the caller knew it.
+      const { account: before } = await getAccountOfV2(tx, caller, account.uuid);
       await adjust(books, tx, caller, {
         account_uuid: account.uuid,
         change: -account.balance,
         description: 'Balance swept on closing',
         operation: attempt.operation,
       });
-      await changeWithin(tx, caller, account.uuid, 'ledger.account.closed', () => ({ status: 'closed' }));
+      const closed = await changeWithin(tx, caller, account.uuid, 'ledger.account.closed', () => ({
+        status: 'closed',
+      }));
+      made.change = { before, after: closed.account };
       return account.uuid;
     },
   );
-  return { account_id: formatId('acc', id), replayed };
+  return { account_id: formatId('acc', id), replayed, ...made };
 }

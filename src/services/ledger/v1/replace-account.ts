@@ -4,8 +4,9 @@ import type { Attempt } from '../../../platform/idempotency.ts';
 import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId } from '../../../platform/ids.ts';
 import type { Books } from '../books.ts';
-import { changeWithin } from '../edit-account.ts';
+import { type AccountChange, changeWithin } from '../edit-account.ts';
 import { createOnce } from '../once.ts';
+import { getAccount as getAccountOfV2 } from '../read-accounts.ts';
 import { getAccount, type V1AccountRequest, wantedOf } from './account.ts';
 import { adjust } from './adjustment.ts';
 
@@ -19,25 +20,29 @@ export async function replaceAccount(
   number: bigint,
   body: Static<typeof V1AccountRequest>,
   attempt: Attempt,
-): Promise<{ account_id: string; replayed: boolean }> {
+): Promise<{ account_id: string; replayed: boolean; change?: AccountChange }> {
   const { name, balance, request } = wantedOf(body, caller.base_currency);
+  const made: { change?: AccountChange } = {};
   const { id, replayed } = await createOnce(
     books.db,
     caller,
     { ...attempt, request: canonicalRequest(request) },
     async (tx) => {
       const account = await getAccount(tx, caller, number);
+      // Before the posting that changes the balance, as the caller knew it.
+      const { account: before } = await getAccountOfV2(tx, caller, account.uuid);
       await adjust(books, tx, caller, {
         account_uuid: account.uuid,
         change: balance - account.balance,
         description: 'Adjustment',
         operation: attempt.operation,
       });
-      await changeWithin(tx, caller, account.uuid, 'ledger.account.edited', () =>
+      const edited = await changeWithin(tx, caller, account.uuid, 'ledger.account.edited', () =>
         account.name === name ? {} : { name },
       );
+      made.change = { before, after: edited.account };
       return account.uuid;
     },
   );
-  return { account_id: formatId('acc', id), replayed };
+  return { account_id: formatId('acc', id), replayed, ...made };
 }

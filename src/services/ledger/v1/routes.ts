@@ -187,13 +187,14 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
         async (request, reply) => {
           const number = numberOf(request.params.number);
           const attempt = attemptOf(request, `/accounts/${number}`);
-          const { account_id, replayed } = await replaceAccount(
+          const { account_id, replayed, change } = await replaceAccount(
             books,
             request.caller,
             number,
             request.body,
             attempt,
           );
+          request.audit({ subject: account_id, ...change });
           answered(reply, replayed);
           linkTo(reply, `/api/v2/accounts/${account_id}`);
           return reply.code(204).send(null);
@@ -215,7 +216,13 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
         async (request, reply) => {
           const number = numberOf(request.params.number);
           const attempt = attemptOf(request, `/accounts/${number}`);
-          const { account_id, replayed } = await deleteAccount(books, request.caller, number, attempt);
+          const { account_id, replayed, change } = await deleteAccount(
+            books,
+            request.caller,
+            number,
+            attempt,
+          );
+          request.audit({ subject: account_id, ...change });
           answered(reply, replayed);
           linkTo(reply, `/api/v2/accounts/${account_id}`);
           return reply.code(204).send(null);
