@@ -12,6 +12,17 @@ export const refuse = defineProblems({
     title: 'The API key is revoked',
     meaning: 'A revoked key stays so. Create another.',
   },
+  plan_not_found: {
+    status: 404,
+    title: 'No such plan',
+    meaning: 'The tenant has no plan of this name in this environment.',
+  },
+  plan_exists: {
+    status: 409,
+    title: 'There is a plan of this name',
+    meaning:
+      'The name of a plan is used once in an environment. Edit the plan that is there, or choose another name.',
+  },
   permission_not_held: {
     status: 422,
     title: 'Nobody gives what they do not have',
