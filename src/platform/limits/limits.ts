@@ -181,7 +181,7 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
         for (const counter of fresh) counter.loading = undefined;
       });
     }
-    await Promise.all(wanted.map(({ loading }) => loading));
+    for (const { loading } of wanted) await loading;
   }
 
   async function resolve(of: Scope & { id: string; plan: string }, whose: string): Promise<Allowance> {
