@@ -113,7 +113,7 @@ test('a refusal is told with its members; how long to wait stands in Retry-After
 });
 
 test('everything under /api/ needs a key, what is not there too; nothing else does', async () => {
-  for (const url of ['/api/who', '/api/nothing', '/api/']) {
+  for (const url of ['/api/who', '/%61pi/who', '/api/nothing', '/api/']) {
     const answer = await app.inject(url);
     assert.equal(answer.statusCode, 401, url);
     assert.equal(answer.headers['www-authenticate'], 'Bearer realm="financialapi"');

@@ -313,7 +313,10 @@ function enter(
   reply: FastifyReply,
   { access, limits }: Pick<HttpOptions, 'access' | 'limits'>,
 ): Promise<void> | void {
-  if (!request.url.startsWith(API_PREFIX)) return limits?.arrive(request, reply);
+  // The router decodes what it matches: `/%61pi/v2/accounts` is a route of the API, too.
+  const isApi =
+    request.url.startsWith(API_PREFIX) || request.routeOptions.url?.startsWith(API_PREFIX) === true;
+  if (!isApi) return limits?.arrive(request, reply);
   const unknown = async (reason: unknown): Promise<never> => {
     await limits?.failed(request, reply, reason);
     throw reason;

@@ -90,7 +90,7 @@ export function turn(counter: Counter, now_ms: number, keeper: Keeper): void {
 }
 
 /** Counts one request that passed. */
-export function add(limit: Limit, keeper: Keeper): void {
+function add(limit: Limit, keeper: Keeper): void {
   const { counter } = limit;
   counter.requests += 1;
   if (counter.kept) {
@@ -108,7 +108,7 @@ export function tell(limit: Limit, keeper: Keeper): void {
 }
 
 /** Of the limits that are used up, the one that stays so longest: when it is over, all are. */
-export function usedUp(limits: Limits): Limit | undefined {
+function usedUp(limits: Limits): Limit | undefined {
   let found: Limit | undefined;
   for (const limit of limits) {
     const { counter } = limit;

@@ -181,7 +181,7 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
         for (const counter of fresh) counter.loading = undefined;
       });
     }
-    await Promise.all(wanted.map(({ loading }) => loading));
+    for (const { loading } of wanted) await loading;
   }
 
   async function resolve(of: Scope & { id: string; plan: string }, whose: string): Promise<Allowance> {
@@ -324,33 +324,31 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
     for (const { counter } of limits) turn(counter, now_ms, keeper);
     const places = limits.map(({ counter }) => placeOf(counter));
     const began = limits.map(({ counter }) => ({ start_ms: counter.start_ms, requests: counter.requests }));
-    const counts = await shared.add(places, 1, now_ms);
-    for (const [index, { counter }] of limits.entries()) {
-      const [place, before] = [places[index], began[index]?.requests ?? 0];
-      // It has lost its data: what the database knew when this process began, and what was counted here, is put back.
-      if (counts[index] === 1 && counter.kept && before > 0 && place !== undefined) {
-        counts[index] = (await shared.add([place], before, now_ms))[0] ?? 1;
-      }
-    }
+    const { passed, counts } = await shared.take(
+      places,
+      limits.map(({ requests }) => requests),
+      now_ms,
+    );
     let refusing: Limit | undefined;
     for (const [index, limit] of limits.entries()) {
-      if ((counts[index] ?? 0) <= limit.requests) continue;
-      if (refusing === undefined || limit.counter.end_ms > refusing.counter.end_ms) refusing = limit;
-    }
-    for (const [index, limit] of limits.entries()) {
-      const { counter, requests } = limit;
-      if (counter.start_ms !== began[index]?.start_ms) continue;
-      const passed = (counts[index] ?? 0) - (refusing === undefined ? 0 : 1);
-      counter.requests = Math.max(counter.requests, Math.min(passed, requests));
-      if (refusing === undefined && counter.kept) {
+      const { counter } = limit;
+      const [place, before] = [places[index], began[index]];
+      let counted = counts[index] ?? 0;
+      // It has lost its data: what the database knew when this process began, and what was counted here, is put back.
+      if (passed && counted === 1 && counter.kept && (before?.requests ?? 0) > 0 && place !== undefined) {
+        counted += before?.requests ?? 0;
+        await shared.restore(place, counted - 1, now_ms);
+      }
+      if (passed ? counted > limit.requests : counted >= limit.requests) {
+        if (refusing === undefined || counter.end_ms > refusing.counter.end_ms) refusing = limit;
+      }
+      if (counter.start_ms !== before?.start_ms) continue;
+      counter.requests = Math.max(counter.requests, counted);
+      if (passed && counter.kept) {
         counter.unsaved += 1;
         if (counter.unsaved === 1) keeper.changed(counter);
       }
       tell(limit, keeper);
-    }
-    if (refusing !== undefined) {
-      // Where Redis went away in between, windows that go on count one too many.
-      await shared.add(places, -1, now_ms).catch(() => {});
     }
     return refusing;
   }

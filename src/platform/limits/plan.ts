@@ -44,7 +44,7 @@ const Status = Type.Union([Type.Literal('active'), Type.Literal('disabled')]);
 const PlanRow = Type.Object({ name: Type.String(), status: Status, windows: Type.Array(Window) });
 const QuotaRow = Type.Object({ windows: Type.Array(Window) });
 
-export interface Plan {
+interface Plan {
   name: string;
   status: Static<typeof Status>;
   windows: readonly Window[];

@@ -1,6 +1,8 @@
 /** Counts that several processes share, in Redis or Valkey. */
 import { Redis } from 'ioredis';
 import { RateLimiterRedis } from 'rate-limiter-flexible';
+import { Type } from 'typebox';
+import { Check } from 'typebox/value';
 import type { Counter } from './counter.ts';
 
 /** Where the count of one window is kept. */
@@ -11,13 +13,23 @@ export interface Place {
 
 /** The place of the window that goes on: made before what is awaited, after which another may go on. */
 export function placeOf({ subject: { scope, id }, name, start_ms, end_ms }: Counter): Place {
-  const tenant = scope === undefined ? '' : `${scope.tenant_id}:${scope.environment}:`;
-  return { key: `${tenant}${id}:${name}:${start_ms}:${end_ms}`, end_ms };
+  // What stands in braces chooses the node of a Redis Cluster: a script works on one node's keys.
+  const node = scope === undefined ? id : `${scope.tenant_id}:${scope.environment}`;
+  return { key: `{${node}}:${id}:${name}:${start_ms}:${end_ms}`, end_ms };
 }
 
 export interface SharedCounts {
-  /** Adds to each, and returns what each stands at then. Throws when Redis does not answer. */
-  add(places: readonly Place[], requests: number, now_ms: number): Promise<number[]>;
+  /**
+   * Counts a request in every place, or in none if one has come to its limit, and returns what each stands at then.
+   * Throws when Redis does not answer, as the others do.
+   */
+  take(
+    places: readonly Place[],
+    limits: readonly number[],
+    now_ms: number,
+  ): Promise<{ passed: boolean; counts: number[] }>;
+  /** Adds what Redis has forgotten. */
+  restore(place: Place, requests: number, now_ms: number): Promise<void>;
   read(places: readonly Place[]): Promise<number[]>;
   close(): Promise<void>;
 }
@@ -29,6 +41,28 @@ const PAUSE_AFTER_SILENCE_MS = 1_000;
 const MAX_RECONNECT_PAUSE_MS = 1_000;
 /** What is kept longer than its window lasts, for processes whose clocks differ. */
 const GRACE_S = 60;
+
+const PREFIX = 'financialapi:limits';
+
+/**
+ * All windows or none, in one step. The library counts key by key: what one window refuses has to be taken back from
+ * the others, and until it is, they refuse what they should not (docs/decisions/0014-rate-limits.md).
+ */
+const TAKE = `
+local counts, passed = {}, 1
+for i, key in ipairs(KEYS) do
+  counts[i] = tonumber(redis.call('get', key) or '0')
+  if counts[i] >= tonumber(ARGV[2 * i - 1]) then passed = 0 end
+end
+if passed == 1 then
+  for i, key in ipairs(KEYS) do
+    counts[i] = redis.call('incr', key)
+    if counts[i] == 1 then redis.call('expire', key, ARGV[2 * i]) end
+  end
+end
+return { passed, unpack(counts) }
+`;
+const Taken = Type.Array(Type.Integer(), { minItems: 1 });
 
 export interface SharedCountsOptions {
   url: string;
@@ -57,7 +91,7 @@ export function openSharedCounts({ url, onAway }: SharedCountsOptions): SharedCo
   // Points and duration are the caller's: it has many limits and asks for the count only.
   const limiter = new RateLimiterRedis({
     storeClient: redis,
-    keyPrefix: 'financialapi:limits',
+    keyPrefix: PREFIX,
     points: Number.MAX_SAFE_INTEGER,
     duration: 1,
     rejectIfRedisNotReady: true,
@@ -75,18 +109,25 @@ export function openSharedCounts({ url, onAway }: SharedCountsOptions): SharedCo
     }
   }
 
-  const expiry = (end_ms: number, now_ms: number) => ({
-    customDuration: Math.max(1, Math.ceil((end_ms - now_ms) / 1_000)) + GRACE_S,
-  });
+  const secondsKept = (end_ms: number, now_ms: number) =>
+    Math.max(1, Math.ceil((end_ms - now_ms) / 1_000)) + GRACE_S;
 
   return {
-    // Commands of one turn of the event loop share a write to the socket: several windows wait as long as one.
-    add: (places, requests, now_ms) =>
+    take: (places, limits, now_ms) =>
       asking(async () => {
-        const counts = await Promise.all(
-          places.map(({ key, end_ms }) => limiter.penalty(key, requests, expiry(end_ms, now_ms))),
+        const taken: unknown = await redis.eval(
+          TAKE,
+          places.length,
+          ...places.map(({ key }) => `${PREFIX}:${key}`),
+          ...places.flatMap(({ end_ms }, index) => [limits[index] ?? 0, secondsKept(end_ms, now_ms)]),
         );
-        return counts.map(({ consumedPoints }) => consumedPoints);
+        if (!Check(Taken, taken)) throw new Error('Redis did not answer with counts');
+        const [passed, ...counts] = taken;
+        return { passed: passed === 1, counts };
+      }),
+    restore: (place, requests, now_ms) =>
+      asking(async () => {
+        await limiter.penalty(place.key, requests, { customDuration: secondsKept(place.end_ms, now_ms) });
       }),
     read: (places) =>
       asking(async () => {

@@ -12,7 +12,7 @@ const MAX_WINDOW_S = 31 * 86_400;
 /** What a plan may allow at most in a window; RateLimit's integers have 15 digits (RFC 9651). */
 const MAX_REQUESTS = 1_000_000_000_000;
 
-export const WINDOW_NAME = '^[a-z][a-z0-9_-]{0,31}$';
+const WINDOW_NAME = '^[a-z][a-z0-9_-]{0,31}$';
 
 /** As it is written in plans and quotas, and kept. Exactly one of `window_s` and `period` is there. */
 export const Window = Type.Object(

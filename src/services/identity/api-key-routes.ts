@@ -98,7 +98,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
       {
         config: { permission: 'api_keys:edit' },
         schema: {
-          summary: 'Edit the label, the addresses or the expiry of an API key',
+          summary: 'Edit the label, the plan, the addresses or the expiry of an API key',
           tags,
           params: KeyParams,
           headers: IfMatchHeaders,

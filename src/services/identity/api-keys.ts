@@ -13,6 +13,7 @@ import { formatId, Id, newUuid } from '../../platform/ids.ts';
 import { once } from '../../platform/once.ts';
 import { refuse as refuseRequest } from '../../platform/problem.ts';
 import { refuse } from './errors.ts';
+import { assertMayAssign, PlanName } from './plans.ts';
 import { assertHolds } from './roles/holding.ts';
 
 const Scopes = Type.Array(
@@ -41,6 +42,7 @@ export const ApiKeyRequest = Type.Object(
   {
     label: Label,
     scopes: Type.Optional(Scopes),
+    plan: Type.Optional(PlanName),
     expires_at: Type.Optional(Expiry),
     allowed_addresses: Type.Optional(Addresses),
   },
@@ -51,6 +53,7 @@ export type ApiKeyRequest = Static<typeof ApiKeyRequest>;
 export const EditApiKeyRequest = Type.Object(
   {
     label: Type.Optional(Label),
+    plan: Type.Optional(PlanName),
     expires_at: Type.Optional(Type.Union([Expiry, Type.Null()])),
     allowed_addresses: Type.Optional(Type.Union([Addresses, Type.Null()])),
   },
@@ -253,11 +256,13 @@ export async function createApiKey(
     refuse,
     async (tx) => {
       await assertHolds(tx, caller, permissions, scopes);
+      const plan = body.plan ?? caller.plan;
+      await assertMayAssign(tx, caller, plan);
       const uuid = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, expires_at,
-           allowed_addresses, created_by, limits_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11)`,
+           allowed_addresses, created_by, limits_id, plan)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11, $12)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -271,6 +276,7 @@ export async function createApiKey(
           caller.principal.id,
           // Nobody leaves their limits behind by way of another key.
           caller.limits_id ?? null,
+          plan,
         ],
       );
       return uuid;
@@ -286,40 +292,43 @@ interface Changed {
   after: ApiKey;
 }
 
-/** Edits what a key is called and where and how long it is good. */
+/** Edits what a key is called, its plan, and where and how long it is good. */
 export function editApiKey(
   { db }: Keys,
-  scope: Scope,
+  caller: Caller,
   uuid: string,
   body: Static<typeof EditApiKeyRequest>,
   ifMatch: string | undefined,
 ): Promise<Changed> {
   assertNetworks(body.allowed_addresses);
-  return db.write(scope, async (tx) => {
+  return db.write(caller, async (tx) => {
     await tx.run(
       'select from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3 for no key update',
-      [scope.tenant_id, scope.environment, uuid],
+      [caller.tenant_id, caller.environment, uuid],
     );
-    const before = await getApiKey(tx, scope, uuid);
+    const before = await getApiKey(tx, caller, uuid);
     if (before.status === 'revoked') throw refuse('api_key_revoked', `${before.id} is revoked.`);
     assertMatches(ifMatch, versionOf(before), 'the API key');
+    if (body.plan !== undefined && body.plan !== before.plan) await assertMayAssign(tx, caller, body.plan);
     await tx.run(
       `update platform.api_keys set label = coalesce($4, label),
          expires_at = case when $5 then $6 else expires_at end,
-         allowed_addresses = case when $7 then ${asNetworks('$8')} else allowed_addresses end
+         allowed_addresses = case when $7 then ${asNetworks('$8')} else allowed_addresses end,
+         plan = coalesce($9, plan)
        where tenant_id = $1 and environment = $2 and id = $3`,
       [
-        scope.tenant_id,
-        scope.environment,
+        caller.tenant_id,
+        caller.environment,
         uuid,
         body.label ?? null,
         body.expires_at !== undefined,
         body.expires_at ?? null,
         body.allowed_addresses !== undefined,
         body.allowed_addresses ?? null,
+        body.plan ?? null,
       ],
     );
-    return { before, after: await getApiKey(tx, scope, uuid) };
+    return { before, after: await getApiKey(tx, caller, uuid) };
   });
 }
 

@@ -177,6 +177,16 @@ export const refuse = defineProblems({
     title: 'Somebody must administer',
     meaning:
       'The last grant of the administrator that reaches everything cannot be revoked: nobody could grant it again. Grant it to somebody else first.',
+  plan_not_found: {
+    status: 404,
+    title: 'No such plan',
+    meaning: 'The tenant has no plan of this name in this environment.',
+  },
+  plan_exists: {
+    status: 409,
+    title: 'There is a plan of this name',
+    meaning:
+      'The name of a plan is used once in an environment. Edit the plan that is there, or choose another name.',
   },
   permission_not_held: {
     status: 422,

@@ -27,4 +27,10 @@ export const permissions = {
   'roles:edit': { meaning: 'Make, edit and delete roles, with no more permissions than one has oneself' },
   'grants:read': { meaning: 'See who has which roles' },
   'grants:edit': { meaning: 'Grant roles that may do no more than one may oneself, and revoke grants' },
+  'plans:read': { meaning: 'See plans and how much each allows' },
+  'plans:edit': { meaning: 'Create and edit plans' },
+  'plans:assign': { meaning: 'Put API keys on another plan than the one that one is on oneself' },
+  'limits:read': { meaning: 'See the limits that one has oneself, and what is left of them' },
+  'quotas:read': { meaning: 'See what all callers of a tenant may ask together', of: 'installation' },
+  'quotas:edit': { meaning: 'Set what all callers of a tenant may ask together', of: 'installation' },
 } satisfies Permissions;

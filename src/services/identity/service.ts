@@ -5,6 +5,7 @@ import { apiKeyRoutes } from './api-key-routes.ts';
 import { refuse } from './errors.ts';
 import { openPeople } from './people/people.ts';
 import { permissions } from './permissions.ts';
+import { planRoutes } from './plan-routes.ts';
 import { personExists } from './roles/person.ts';
 import { grantRoutes, roleRoutes } from './roles/routes.ts';
 import { selfRoutes } from './self.ts';
@@ -14,7 +15,7 @@ export const identity = defineService({
   migrations: fileURLToPath(new URL('migrations', import.meta.url)),
   problems: refuse.types,
   permissions,
-  async start({ db, permissions: catalogue, config, log, scopes, publicUrl }) {
+  async start({ db, permissions: catalogue, config, log, scopes, publicUrl, limits }) {
     const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
     const people = await openPeople({ db, permissions: catalogue, secrets, config, log, scopes, publicUrl });
     return {
@@ -24,6 +25,7 @@ export const identity = defineService({
         await app.register(people.routes);
         await app.register(roleRoutes({ db, permissions: catalogue }));
         await app.register(grantRoutes({ db, permissions: catalogue, personExists }));
+        await app.register(planRoutes(db, limits));
       },
       authenticators: [people.authenticator],
       stop: () => people.stop(),
