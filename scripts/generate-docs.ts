@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { refuse as refuseApproval } from '../src/platform/approvals/errors.ts';
 import { boot } from '../src/platform/boot.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
@@ -76,6 +77,7 @@ function errorsPage(): string {
     'the `errors.ts` of each service',
     'Every refusal is a problem details object (RFC 9457) with one of these codes. A running server shows the same at `/errors`.\n',
     section('Of every service', refuse.types),
+    section('Of approvals', refuseApproval.types),
     ...services.map(({ name, problems }) => section(`Of the service ${name}`, problems)),
   );
 }

@@ -5,51 +5,19 @@
  *
  * Exit code: 0 all is well, 1 something is wrong in the books, 2 they could not be checked.
  */
-import { parseArgs } from 'node:util';
-import { listScopes } from '../src/platform/access/tenant.ts';
 import { type Config, readConfig } from '../src/platform/config.ts';
 import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
-import { formatId, parseId } from '../src/platform/ids.ts';
 import { operatorDatabaseUrl } from '../src/platform/operator.ts';
 import { checkIntegrity, type IntegrityReport } from '../src/services/ledger/integrity.ts';
-
-/** Why nothing could be checked, in one line. */
-class CannotCheck extends Error {}
-
-interface Wanted {
-  tenant_id: string | undefined;
-  environment: string | undefined;
-}
-
-function wantedOf(argv: readonly string[]): Wanted {
-  const usage = 'usage: npm run integrity -- [--tenant ten_…] [--environment sandbox|live]';
-  let values: { tenant?: string; environment?: string };
-  try {
-    ({ values } = parseArgs({
-      args: [...argv],
-      options: { tenant: { type: 'string' }, environment: { type: 'string' } },
-    }));
-  } catch (error) {
-    throw new CannotCheck(`${messageOf(error)}; ${usage}`);
-  }
-  const { tenant, environment } = values;
-  const tenant_id = tenant === undefined ? undefined : parseId('ten', tenant);
-  if (tenant !== undefined && tenant_id === undefined) {
-    throw new CannotCheck(`${tenant} is not the id of a tenant; ${usage}`);
-  }
-  if (environment !== undefined && !['sandbox', 'live'].includes(environment)) {
-    throw new CannotCheck(`${environment} is not an environment; ${usage}`);
-  }
-  return { tenant_id, environment };
-}
-
-function messageOf(error: unknown): string {
-  // A host name with several addresses fails with all of their reasons.
-  if (error instanceof AggregateError) return messageOf(error.errors[0]);
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
-}
-
-const nameOf = ({ tenant_id, environment }: Scope) => `${formatId('ten', tenant_id)} ${environment}`;
+import {
+  CannotCheck,
+  chooseScopes,
+  messageOf,
+  nameOf,
+  SCOPE_OPTIONS,
+  type Wanted,
+  wantedOf,
+} from './scopes.ts';
 
 function print(scope: Scope, report: IntegrityReport): void {
   const lines = [
@@ -89,14 +57,7 @@ async function checkAll(config: Config, wanted: Wanted): Promise<boolean> {
     });
   const [platform, ledger] = [open('platform'), open('ledger')];
   try {
-    const scopes = await listScopes(platform).catch((error: unknown) => {
-      throw new CannotCheck(`the tenants cannot be read from the database: ${messageOf(error)}`);
-    });
-    const chosen = scopes.filter(
-      ({ tenant_id, environment }) =>
-        tenant_id === (wanted.tenant_id ?? tenant_id) && environment === (wanted.environment ?? environment),
-    );
-    if (chosen.length === 0) throw new CannotCheck('there is no such tenant in this database');
+    const chosen = await chooseScopes(platform, wanted);
     let ok = true;
     for (const scope of chosen) {
       let began = performance.now();
@@ -123,7 +84,7 @@ async function checkAll(config: Config, wanted: Wanted): Promise<boolean> {
 }
 
 try {
-  const wanted = wantedOf(process.argv.slice(2));
+  const wanted = wantedOf(process.argv.slice(2), `usage: npm run integrity -- ${SCOPE_OPTIONS}`);
   process.exitCode = (await checkAll(readConfig(process.env), wanted)) ? 0 : 1;
 } catch (error) {
   console.error(`integrity: ${messageOf(error)}`);

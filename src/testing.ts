@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createKey } from './platform/access/access.ts';
 import { createTenant } from './platform/access/tenant.ts';
-import { boot, type Running } from './platform/boot.ts';
+import { type BootOptions, boot, type Running } from './platform/boot.ts';
 import { readConfig } from './platform/config.ts';
 import type { Environment, Scope } from './platform/db.ts';
 import { newUuid } from './platform/ids.ts';
@@ -42,7 +42,10 @@ export interface TestPlatform {
 }
 
 /** Boots every service on a database of its own, listening on a free port of loopback. */
-export async function openTestPlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
+export async function openTestPlatform(
+  settings: Record<string, string> = {},
+  options: BootOptions = {},
+): Promise<TestPlatform> {
   const database = await freshDatabase();
   const config = readConfig({
     DATABASE_URL: database.url,
@@ -50,9 +53,11 @@ export async function openTestPlatform(settings: Record<string, string> = {}): P
     DEMO: 'false',
     LOG_LEVEL: 'error',
     POOL_SIZE: '5',
+    // All tests come from one address.
+    ADDRESS_LIMIT_FACTOR: '1000',
     ...settings,
   });
-  const running = await boot(config, services);
+  const running = await boot(config, services, options);
 
   async function newTenant(environment: Environment = 'sandbox'): Promise<TestTenant> {
     const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });

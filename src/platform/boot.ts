@@ -2,12 +2,21 @@
 import { fileURLToPath } from 'node:url';
 import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
-import { openPermissions } from './access/permission.ts';
+import { openPermissions, platformPermissions } from './access/permission.ts';
 import { listScopes } from './access/tenant.ts';
+import { type Approvals, mountApprovals } from './approvals/approvals.ts';
+import { refuse as refuseApproval } from './approvals/errors.ts';
+import { permissions as approvalPermissions } from './approvals/permissions.ts';
+import { permissions as auditPermissions } from './audit/permissions.ts';
+import { mountAudit } from './audit/record.ts';
+import { auditRoutes } from './audit/routes.ts';
+import { startAuditSealing } from './audit/seal.ts';
+import { openAuditTrail } from './audit/write.ts';
 import { type Config, StartupError } from './config.ts';
 import { limitConnections } from './connections.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
+import { openLimits } from './limits/limits.ts';
 import { listen } from './listen.ts';
 import { openLog } from './log.ts';
 import { mountMetrics, openMetrics } from './metrics.ts';
@@ -37,6 +46,8 @@ export interface BootOptions {
   findDemoKey?: () => string | undefined;
   /** Where log lines go; standard output if absent. */
   logStream?: DestinationStream;
+  /** The clock by which requests are counted, Unix time in milliseconds; that of the system if absent. */
+  now?: () => number;
 }
 
 /** Migrations of the platform itself and of every service, in the order they are applied. */
@@ -132,26 +143,62 @@ export async function boot(
       return db;
     };
     const platform = open('platform');
-    const permissions = openPermissions(Object.assign({}, ...started.map((service) => service.permissions)));
+    const permissions = openPermissions(
+      Object.assign(
+        {},
+        platformPermissions,
+        auditPermissions,
+        approvalPermissions,
+        ...started.map((service) => service.permissions),
+      ),
+    );
     const access = openAccess(platform, {
       permissions,
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
     });
     undo.push(() => access.stop());
+    const metrics = openMetrics();
+    const limits = openLimits(platform, {
+      redis_url: config.redis_url,
+      when_redis_is_away: config.limits_when_redis_is_away,
+      address_factor: config.address_limit_factor,
+      metrics,
+      onError: (error, what) => log.warn({ err: error }, what),
+      ...(options.now === undefined ? {} : { now: options.now }),
+    });
+    undo.push(() => limits.stop());
+    let approvals: Approvals | undefined;
     const listening = await listen({
       url: server.url,
       role: 'platform',
       channel: 'platform_access',
-      onNotice: () => access.forget(),
+      onNotice: () => {
+        access.forget();
+        limits.forget();
+        approvals?.forget();
+      },
       onError: (error) => log.warn({ err: error }, 'changes of access are not heard for now'),
     });
     undo.push(() => listening.stop());
 
     let url = config.public_url ?? '';
     const publicUrl = () => url;
-    const app = await buildServer({ access, permissions, log, publicUrl });
-    const metrics = openMetrics();
+    const app = await buildServer({
+      access,
+      permissions,
+      log,
+      publicUrl,
+      limits,
+      trustProxy: config.trust_proxy,
+    });
     mountMetrics(app, metrics);
+    const audit = openAuditTrail({ db: platform, log, metrics });
+    const auditSealing = startAuditSealing({ db: platform, log, interval_ms: 1_000 });
+    undo.push(async () => {
+      await audit.stop();
+      await auditSealing.stop();
+    });
+    mountAudit(app, { trail: audit, metrics, publicUrl });
     for (const [state, meaning] of [
       ['open', 'Connections to PostgreSQL'],
       ['idle', 'Connections to PostgreSQL that nobody uses'],
@@ -164,7 +211,7 @@ export async function boot(
         () => Object.fromEntries([...pools].map(([role, db]) => [role, db.connections()[state]])),
       );
     }
-    const catalogue: Record<string, ProblemType> = { ...refuse.types };
+    const catalogue: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
     for (const service of started) Object.assign(catalogue, service.problems);
     await mountPages(app, {
       access,
@@ -172,6 +219,11 @@ export async function boot(
       publicUrl,
       findDemoKey: options.findDemoKey ?? (() => undefined),
     });
+
+    await app.register(auditRoutes({ db: platform, redact: (value) => value }));
+    const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
+    approvals = policies;
+    undo.push(() => policies.stop());
 
     const outgoing = openOutgoing({ allow: config.outgoing_allow });
     undo.push(() => outgoing.stop());
@@ -197,6 +249,8 @@ export async function boot(
         config,
         log: log.child({ service: service.name }),
         metrics,
+        audit,
+        limits,
         outgoing,
         scopes: () => listScopes(platform),
         publicUrl,
@@ -223,6 +277,7 @@ export async function boot(
     });
     const [address] = app.addresses();
     url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
+    undo.push(policies.start());
     ready = true;
     return {
       app,

@@ -21,18 +21,34 @@ test('with nothing set, every setting has its documented default', () => {
     lock_timeout_ms: 5_000,
     drain_timeout_ms: 10_000,
     public_url: undefined,
+    redis_url: undefined,
+    limits_when_redis_is_away: 'open',
+    address_limit_factor: 1,
+    trust_proxy: undefined,
     max_connections: 10_000,
     max_connections_per_address: 1_000,
     outgoing_allow: [],
+    identity_encryption_keys: [],
+    session_idle_s: 1_800,
+    session_lifetime_s: 43_200,
   });
 });
 
 test('the documentation of a setting with a plain default names the value that is used', () => {
   const config = new Map<string, unknown>(Object.entries(readConfig({})));
   const plain = Object.entries(settings).filter(
-    ([key]) => !['database_url', 'demo', 'public_url', 'outgoing_allow'].includes(key),
+    ([key]) =>
+      ![
+        'database_url',
+        'demo',
+        'public_url',
+        'redis_url',
+        'trust_proxy',
+        'outgoing_allow',
+        'identity_encryption_keys',
+      ].includes(key),
   );
-  assert.equal(plain.length, 13);
+  assert.equal(plain.length, 17);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 
@@ -57,6 +73,16 @@ test('values are taken from the environment', () => {
   assert.deepEqual(config.services, ['ledger', 'credit-limits']);
   assert.equal(config.pool_size, 20);
   assert.equal(config.public_url, 'https://api.example.com/bank');
+});
+
+test('proxies that are trusted are a number of them, or networks', () => {
+  for (const [value, expected] of [
+    ['2', 2],
+    ['10.0.0.0/8, ::1', ['10.0.0.0/8', '::1']],
+    ['203.0.113.7', ['203.0.113.7']],
+  ] as const) {
+    assert.deepEqual(readConfig({ TRUST_PROXY: value }).trust_proxy, expected, value);
+  }
 });
 
 test('an empty value counts as absent', () => {
@@ -93,6 +119,14 @@ test('a bad value is refused, naming the setting, the value and what is accepted
     ['PUBLIC_URL', 'localhost:8000'],
     ['PUBLIC_URL', 'https://user:pw@example.com'],
     ['PUBLIC_URL', 'https://example.com/?a=1'],
+    ['LIMITS_WHEN_REDIS_IS_AWAY', 'maybe'],
+    ['ADDRESS_LIMIT_FACTOR', '0'],
+    ['TRUST_PROXY', '0'],
+    ['TRUST_PROXY', '11'],
+    ['TRUST_PROXY', 'true'],
+    ['TRUST_PROXY', '10.0.0.0/33'],
+    ['TRUST_PROXY', '10.0.0.1,,'],
+    ['TRUST_PROXY', 'proxy.internal'],
   ];
   for (const [name, value] of bad) {
     assert.throws(
@@ -113,6 +147,13 @@ test('a bad DATABASE_URL is refused without repeating it, since it may hold a pa
       error instanceof StartupError &&
       error.message.startsWith('DATABASE_URL ') &&
       !error.message.includes('hunter2'),
+  );
+});
+
+test('a bad REDIS_URL is refused without repeating it', () => {
+  assert.throws(
+    () => readConfig({ REDIS_URL: 'http://user:hunter2@redis' }),
+    (error) => error instanceof StartupError && !error.message.includes('hunter2'),
   );
 });
 

@@ -4,7 +4,6 @@
  */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 
 /** Something the operator must put right before the process can start. The message is one line for a human. */
 export class StartupError extends Error {
@@ -30,10 +29,20 @@ export type Config = {
   drain_timeout_ms: number;
   /** Undefined: `http://localhost:` and the port that is really listened on, which `PORT=0` leaves to the system. */
   public_url: string | undefined;
+  /** Undefined: each process counts requests for itself. */
+  redis_url: string | undefined;
+  limits_when_redis_is_away: 'open' | 'closed';
+  address_limit_factor: number;
+  /** Proxies between us and clients: how many, or which; undefined: none. */
+  trust_proxy: number | readonly string[] | undefined;
   max_connections: number;
   max_connections_per_address: number;
   /** Networks that outgoing requests may reach though they are not public. */
   outgoing_allow: readonly string[];
+  /** Keys for what is encrypted at rest, the current one first; empty: the one kept in `data_dir`. */
+  identity_encryption_keys: readonly Buffer[];
+  session_idle_s: number;
+  session_lifetime_s: number;
 };
 
 export type Setting<T> = {
@@ -81,6 +90,15 @@ function integer(
       return number >= limits.min && number <= limits.max ? number : undefined;
     },
   };
+}
+
+const ENCRYPTION_KEY_BYTES = 32;
+
+/** 32 bytes in base64; undefined for what is none. */
+export function parseEncryptionKey(text: string): Buffer | undefined {
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
+  const key = Buffer.from(text, 'base64');
+  return key.length === ENCRYPTION_KEY_BYTES ? key : undefined;
 }
 
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -193,6 +211,44 @@ export const settings = {
       return url.href.replace(/\/+$/, '');
     },
   } satisfies Setting<string | undefined>,
+  redis_url: {
+    name: 'REDIS_URL',
+    meaning: 'Redis or Valkey in which all processes count requests together.',
+    default: 'none: each process counts for itself',
+    accepted: 'redis:// or rediss://user:password@host:port/database',
+    secret: true,
+    fallback: () => undefined,
+    parse: (value) => (/^rediss?:\/\/\S+$/.test(value) && URL.canParse(value) ? value : undefined),
+  } satisfies Setting<string | undefined>,
+  limits_when_redis_is_away: {
+    name: 'LIMITS_WHEN_REDIS_IS_AWAY',
+    meaning:
+      'What happens while Redis does not answer: open, each process counts for itself; closed, requests are answered 503.',
+    default: 'open',
+    accepted: 'open or closed',
+    secret: false,
+    fallback: () => 'open',
+    parse: (value) => (value === 'open' || value === 'closed' ? value : undefined),
+  } satisfies Setting<'open' | 'closed'>,
+  address_limit_factor: integer(
+    'ADDRESS_LIMIT_FACTOR',
+    { fallback: 1, min: 1, max: 100_000 },
+    'By how much the limits for each address are multiplied, where many people share an address.',
+  ),
+  trust_proxy: {
+    name: 'TRUST_PROXY',
+    meaning:
+      'Proxies whose X-Forwarded-For is believed, as the address of a client: how many there are in a row, or their addresses.',
+    default: 'none: the address is that of the connection',
+    accepted: 'a number from 1 to 10, or addresses and networks in CIDR notation separated by commas',
+    secret: false,
+    fallback: () => undefined,
+    parse: (value) => {
+      if (/^([1-9]|10)$/.test(value)) return Number(value);
+      const networks = value.split(',').map((network) => network.trim());
+      return networks.every(isNetwork) ? networks : undefined;
+    },
+  } satisfies Setting<number | readonly string[] | undefined>,
   max_connections: integer(
     'MAX_CONNECTIONS',
     { fallback: 10_000, min: 10, max: 1_000_000 },
@@ -213,12 +269,41 @@ export const settings = {
     fallback: () => [],
     parse: (value) => {
       const networks = value.split(',').map((network) => network.trim());
-      return networks.every((network) => isIP(network) !== 0 || ipaddr.isValidCIDR(network))
-        ? networks
-        : undefined;
+      return networks.every(isNetwork) ? networks : undefined;
     },
   } satisfies Setting<readonly string[]>,
+  identity_encryption_keys: {
+    name: 'IDENTITY_ENCRYPTION_KEY',
+    meaning:
+      'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+    default: 'none: a key is made in DATA_DIR, in the file encryption-key',
+    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
+    secret: true,
+    fallback: () => [],
+    parse: (value) => {
+      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
+      return keys.every((key) => key !== undefined) ? keys : undefined;
+    },
+  } satisfies Setting<readonly Buffer[]>,
+  session_idle_s: integer(
+    'SESSION_IDLE_S',
+    { fallback: 1_800, min: 60, max: 86_400 },
+    "Longest that a person's session may go unused, in seconds.",
+  ),
+  session_lifetime_s: integer(
+    'SESSION_LIFETIME_S',
+    { fallback: 43_200, min: 60, max: 30 * 86_400 },
+    "Longest that a person's session may last, in seconds.",
+  ),
 };
+
+/** An address, or a network in CIDR notation. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
 
 /**
  * Reads every setting. An empty value counts as absent, since many tools can set a variable but not unset it.
@@ -251,9 +336,16 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     lock_timeout_ms: read(settings.lock_timeout_ms),
     drain_timeout_ms: read(settings.drain_timeout_ms),
     public_url: read<string | undefined>(settings.public_url),
+    redis_url: read<string | undefined>(settings.redis_url),
+    limits_when_redis_is_away: read<'open' | 'closed'>(settings.limits_when_redis_is_away),
+    address_limit_factor: read(settings.address_limit_factor),
+    trust_proxy: read<number | readonly string[] | undefined>(settings.trust_proxy),
     max_connections: read(settings.max_connections),
     max_connections_per_address: read(settings.max_connections_per_address),
     outgoing_allow: read<readonly string[]>(settings.outgoing_allow),
+    identity_encryption_keys: read<readonly Buffer[]>(settings.identity_encryption_keys),
+    session_idle_s: read(settings.session_idle_s),
+    session_lifetime_s: read(settings.session_lifetime_s),
   };
 }
 

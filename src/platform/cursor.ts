@@ -29,6 +29,22 @@ export interface CursorContent<Filters, Place> {
   after: Place;
 }
 
+/** The JSON within a cursor, whoever made it; undefined where there is none. */
+function contentOf(cursor: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The filters that a cursor says it was made under. */
+export function filtersOf(cursor: string): Record<string, unknown> {
+  const content = contentOf(cursor);
+  if (typeof content !== 'object' || content === null || !('filters' in content)) return {};
+  return { ...Object(content.filters) };
+}
+
 export interface PageRequest<Filters, Place> {
   filters: Filters;
   limit: number;
@@ -47,12 +63,7 @@ export function readPage<Filters extends object, Place>(
 ): PageRequest<Filters, Place> {
   const limit = query.limit ?? PAGE_DEFAULT;
   if (query.cursor === undefined) return { filters, limit, after: undefined };
-  let content: unknown;
-  try {
-    content = JSON.parse(Buffer.from(query.cursor, 'base64url').toString('utf8'));
-  } catch {
-    content = undefined;
-  }
+  const content = contentOf(query.cursor);
   if (!isContent(content)) throw refuse('malformed_cursor', 'The cursor is not one that this list gave out.');
   const kept = new Map<string, unknown>(Object.entries(content.filters));
   for (const [name, value] of Object.entries(filters)) {

@@ -13,6 +13,8 @@ export type Environment = 'live' | 'sandbox';
 export interface Scope {
   tenant_id: string;
   environment: Environment;
+  /** Labels of which something must carry one set to be seen; undefined where anything of the tenant is. */
+  reach?: readonly Readonly<Record<string, string>>[];
 }
 
 /** A statement that is parsed and planned once a connection, under its name. */
@@ -278,8 +280,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     try {
       await client.query(begin);
       await client.query(
-        "select set_config('app.tenant_id', $1, true), set_config('app.environment', $2, true)",
-        [scope.tenant_id, scope.environment],
+        "select set_config('app.tenant_id', $1, true), set_config('app.environment', $2, true), set_config('app.reach', $3, true)",
+        [scope.tenant_id, scope.environment, scope.reach === undefined ? '' : JSON.stringify(scope.reach)],
       );
       const result = await work(over(client));
       await client.query(end);

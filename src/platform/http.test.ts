@@ -16,7 +16,6 @@ const caller: Caller = {
   principal: { kind: 'key', id: 'key_01h455vb4pex5vsknk084sn02q', name: 'test' },
   permissions: new Set(['things:read']),
   narrowed: [],
-  has_limits: false,
   plan: 'standard',
   tenant_name: 'Test',
   base_currency: 'BRL',

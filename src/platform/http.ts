@@ -1,6 +1,7 @@
 /**
  * The HTTP server that every service's routes are mounted on. A request passes: request id → who is calling →
- * validation → the route → answer; whatever is refused on the way leaves as problem details (RFC 9457).
+ * permission → limits → validation → the route → answer; whatever is refused on the way leaves as problem details
+ * (RFC 9457).
  */
 
 import { type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
@@ -18,8 +19,10 @@ import Fastify, {
 } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { Access } from './access/access.ts';
-import { assertMay, type Caller } from './access/caller.ts';
+import { assertMay, type Caller, labelsFor } from './access/caller.ts';
 import type { PermissionCatalogue } from './access/permission.ts';
+import { redactAnswers, sees } from './access/redaction.ts';
+import { takeExecution } from './approvals/execution.ts';
 import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
 import { parseJson } from './json.ts';
@@ -36,8 +39,12 @@ declare module 'fastify' {
     changes_state?: boolean;
     /** The permission that the route needs. Every route under `/api/` names one, or the server does not start. */
     permission?: string;
+    /** A GET that tells what is confidential: who read it stands in the audit trail. */
+    sensitive?: boolean;
     /** Whether the route confines a caller whose grant is narrowed to labels; such a grant does not count elsewhere. */
     heeds_labels?: boolean;
+    /** A route by which limits are read and mended: it has a limit of its own, so that nobody locks themselves out. */
+    administers_limits?: boolean;
   }
 }
 
@@ -49,12 +56,26 @@ export type Api = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
+/** Counts requests. Each returns at once where nothing has to be waited for, and throws a problem where it refuses. */
+export interface RequestLimits {
+  /** A request whose sender nobody knows yet. */
+  arrive(request: FastifyRequest, reply: FastifyReply): Promise<void> | void;
+  /** A request whose caller could not be identified. */
+  failed(request: FastifyRequest, reply: FastifyReply, reason: unknown): Promise<void> | void;
+  /** A request of a caller, to a route that administers limits or to any other. */
+  admit(request: FastifyRequest, reply: FastifyReply, administersLimits: boolean): Promise<void> | void;
+}
+
 export interface HttpOptions {
   access: Pick<Access, 'identify'>;
   permissions: PermissionCatalogue;
   log: FastifyBaseLogger;
   /** Where clients reach this server, without a slash at the end. */
   publicUrl: () => string;
+  /** Absent: nothing is limited. */
+  limits?: RequestLimits;
+  /** Proxies whose `X-Forwarded-For` is believed: how many there are in a row, or their networks. */
+  trustProxy?: number | readonly string[] | undefined;
 }
 
 /** 1,000 multi-leg transfers with metadata fit. */
@@ -129,11 +150,33 @@ function fromFastify(code: string, message: string): Problem | undefined {
   }
 }
 
-const problems = new WeakSet<FastifyRequest>();
+/** The code of the problem that answers a request. */
+const problems = new WeakMap<FastifyRequest, string>();
 
 /** Whether the answer to a request is a problem, for pages and metrics. */
 export function isProblemAnswer(request: FastifyRequest): boolean {
   return problems.has(request);
+}
+
+/** The code of the problem that answers a request, if one does. */
+export function problemCodeOf(request: FastifyRequest): string | undefined {
+  return problems.get(request);
+}
+
+/** Makes an answer one of a problem, in all but its body, which is returned. */
+export function problemAnswer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+  publicUrl: string,
+): Static<typeof ProblemBody> {
+  problems.set(request, problem.code);
+  if (problem.type.status === 401) reply.header('www-authenticate', 'Bearer realm="financialapi"');
+  if (problem.replayed) reply.header('idempotent-replayed', 'true');
+  if (problem.extra.retry_after_s !== undefined)
+    reply.header('retry-after', String(problem.extra.retry_after_s));
+  reply.code(problem.type.status).type('application/problem+json; charset=utf-8');
+  return { ...problemBody(problem, publicUrl), request_id: request.id };
 }
 
 function sendProblem(
@@ -142,16 +185,8 @@ function sendProblem(
   problem: Problem,
   publicUrl: string,
 ): FastifyReply {
-  problems.add(request);
-  if (problem.type.status === 401) reply.header('www-authenticate', 'Bearer realm="financialapi"');
-  if (problem.replayed) reply.header('idempotent-replayed', 'true');
-  if (problem.extra.retry_after_s !== undefined)
-    reply.header('retry-after', String(problem.extra.retry_after_s));
-  return reply
-    .code(problem.type.status)
-    .type('application/problem+json; charset=utf-8')
-    .serializer((body: unknown) => JSON.stringify(body))
-    .send({ ...problemBody(problem, publicUrl), request_id: request.id });
+  const body = problemAnswer(request, reply, problem, publicUrl);
+  return reply.serializer((value: unknown) => JSON.stringify(value)).send(body);
 }
 
 /** What Fastify refuses before it has found a route. */
@@ -244,8 +279,16 @@ function identify(request: FastifyRequest, access: HttpOptions['access']): Promi
   return access.identify(request, request.cookies[KEY_COOKIE]);
 }
 
-/** Refuses a caller who says that it means the other environment, or who lacks what the route needs. */
-function admit(request: FastifyRequest, caller: Caller): void {
+/**
+ * Refuses a caller who says that it means the other environment, who lacks what the route needs, or who has asked too
+ * much.
+ */
+function admit(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  caller: Caller,
+  limits: RequestLimits | undefined,
+): Promise<void> | void {
   request.caller = caller;
   const meant = request.headers.environment;
   if (meant !== undefined && meant !== caller.environment) {
@@ -254,9 +297,41 @@ function admit(request: FastifyRequest, caller: Caller): void {
       `${caller.principal.name} is of the environment ${caller.environment}.`,
     );
   }
-  const { permission, heeds_labels = false } = request.routeOptions.config;
+  const { permission, heeds_labels = false, administers_limits = false } = request.routeOptions.config;
   // Without one there is no route: what answers is that nothing is there.
-  if (permission !== undefined) assertMay(caller, permission, heeds_labels);
+  if (permission !== undefined) {
+    assertMay(caller, permission, heeds_labels);
+    const reach = labelsFor(caller, permission);
+    if (reach !== undefined) request.caller = { ...caller, reach };
+  }
+  return limits?.admit(request, reply, administers_limits);
+}
+
+/** What becomes of a request before its body is read; `undefined` where that is clear at once. */
+function enter(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { access, limits }: Pick<HttpOptions, 'access' | 'limits'>,
+): Promise<void> | void {
+  if (!request.url.startsWith(API_PREFIX)) return limits?.arrive(request, reply);
+  const unknown = async (reason: unknown): Promise<never> => {
+    await limits?.failed(request, reply, reason);
+    throw reason;
+  };
+  let caller: Promise<Caller> | Caller;
+  try {
+    caller = identify(request, access);
+  } catch (error) {
+    return unknown(error);
+  }
+  if (!(caller instanceof Promise)) return admit(request, reply, caller, limits);
+  return caller.catch(unknown).then((found) => admit(request, reply, found, limits));
+}
+
+/** Fastify's form of proxies that are trusted: a hop is counted from the connection on, beginning with 0. */
+function trusted(proxies: HttpOptions['trustProxy']) {
+  if (typeof proxies === 'number') return (_address: string, hop: number) => hop < proxies;
+  return proxies === undefined ? false : [...proxies];
 }
 
 /** Whether the query of a URL can be decoded; undecodable bytes would silently be read as other ones. */
@@ -299,6 +374,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   };
   const app: Api = Fastify({
     loggerInstance: options.log,
+    trustProxy: trusted(options.trustProxy),
     // A line for each request cost 40 % of the throughput; metrics count them and failures are logged.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
@@ -361,7 +437,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
         if (encoding !== 'identity') {
           throw refuse('unsupported_media_type', `The body is encoded as ${encoding}; send it as it is.`);
         }
-        done(null, parseJson(body));
+        done(null, parseJson(body, { mayQuote: sees(request.caller, 'personal') }));
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)));
       }
@@ -378,7 +454,10 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     }
   });
 
+  app.addHook('onRoute', (route) => redactAnswers(route, isProblemAnswer));
+
   app.decorateRequest('caller');
+  app.decorateRequest('approved');
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
@@ -388,18 +467,18 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       done(refuse('malformed_request', 'The query of the address is not percent-encoded UTF-8.'));
       return;
     }
-    if (!request.url.startsWith(API_PREFIX)) {
-      done();
-      return;
-    }
     try {
-      const caller = identify(request, options.access);
-      if (caller instanceof Promise) {
-        caller.then((found) => admit(request, found)).then(() => done(), done);
-      } else {
-        admit(request, caller);
+      const execution = takeExecution();
+      if (execution !== undefined) {
+        // Approved by a second person: it runs for whoever proposed it, who must still be allowed to.
+        request.approved = execution.approved;
+        admit(request, reply, execution.caller, undefined);
         done();
+        return;
       }
+      const entering = enter(request, reply, options);
+      if (entering === undefined) done();
+      else entering.then(() => done(), done);
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }

@@ -24,6 +24,7 @@ const prefixes = {
   rol: 'a role',
   ses: 'a session',
   inv: 'an invitation',
+  psk: 'a passkey',
   prp: 'a proposal',
   aud: 'an audit record',
   ten: 'a tenant',

@@ -89,8 +89,19 @@ function findDuplicate(text: string): string | undefined {
   return undefined;
 }
 
-/** The value of a body. Throws `malformed_request` saying what is wrong with it. */
-export function parseJson(body: Buffer): unknown {
+/** What a parser says is wrong, without the part of the text that it quotes. */
+export function withoutQuotation(message: string): string {
+  return message
+    .replace(/, (?:\.\.\.)?"[^]*"(?:\.\.\.)? is not valid JSON$/, '')
+    .replace(/ token '[^]*'/, ' token');
+}
+
+/**
+ * The value of a body. Throws `malformed_request` saying what is wrong with it.
+ *
+ * @param options.mayQuote whether to quote the text there; it may be personal
+ */
+export function parseJson(body: Buffer, { mayQuote = true } = {}): unknown {
   if (body.length === 0) throw malformed('The body is empty; JSON is expected.');
   if (!isUtf8(body)) throw malformed('The body is not UTF-8, as JSON is.');
   const read = body.toString('utf8');
@@ -100,7 +111,7 @@ export function parseJson(body: Buffer): unknown {
     value = JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw malformed(`The body is not JSON: ${error.message}.`);
+    throw malformed(`The body is not JSON: ${mayQuote ? error.message : withoutQuotation(error.message)}.`);
   }
   if (!isComposite(value)) return value;
   assertTame(value);

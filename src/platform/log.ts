@@ -7,6 +7,23 @@ import type { LogLevel } from './config.ts';
 /** Members of PostgreSQL's errors that tell where, and never of what data. Its `detail` repeats rows. */
 const loggedMembers = ['code', 'severity', 'schema', 'table', 'column', 'constraint', 'routine'] as const;
 
+/**
+ * Fields that never reach a log, wherever they stand: credentials, and every field that a schema marks as personal or
+ * secret (tests/redaction.test.ts holds the list against the schemas).
+ */
+export const unloggedNames: readonly string[] = [
+  'authorization',
+  'cookie',
+  'password',
+  'secret',
+  'token',
+  'name',
+  'description',
+  'metadata',
+  'request',
+  'q',
+];
+
 /** An error as it is logged: what is named here and nothing else, for libraries hang whole requests onto their errors. */
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error };
@@ -35,7 +52,10 @@ export function openLog(level: LogLevel, stream?: DestinationStream): FastifyBas
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: serializeError },
     redact: {
-      paths: ['*.authorization', '*.cookie', 'req.headers', 'headers.authorization', 'headers.cookie'],
+      paths: [
+        'req.headers',
+        ...unloggedNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]),
+      ],
       remove: true,
     },
   };

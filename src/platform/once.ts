@@ -17,6 +17,18 @@ const Kept = Type.Object({
   refusal: Type.Union([Refusal, Type.Null()]),
 });
 
+/** Whether anything is kept under a key that `once` was given: it then tells what came of it, or refuses. */
+export async function wasAttempted(db: Database, scope: Scope, key: string): Promise<boolean> {
+  const found = await db.read(scope, (tx) =>
+    tx.run('select from platform.attempts where tenant_id = $1 and environment = $2 and key = $3', [
+      scope.tenant_id,
+      scope.environment,
+      key,
+    ]),
+  );
+  return found > 0;
+}
+
 type Made = { id: string; problem?: undefined } | { problem: Problem };
 
 /** Makes the refusals of a service; `defineProblems` does. */

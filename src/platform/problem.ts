@@ -149,6 +149,24 @@ export const refuse = defineProblems({
     meaning:
       'A key belongs to one request. `differs` names what is not the same. Use a new key for a new intention.',
   },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests',
+    meaning:
+      'A limit is used up; nothing was done. `limit` names it, `per` says of whom it is: the `caller`, everyone on its `plan`, the `tenant`, or an `address`. Wait for `Retry-After` seconds, then retry with the same Idempotency-Key. `RateLimit` and `RateLimit-Policy` on every answer say what is left, so that it need not come to this.',
+  },
+  plan_disabled: {
+    status: 403,
+    title: 'The plan allows nothing',
+    meaning:
+      'The plan that the caller is on is disabled or is not there, or one of its limits is 0. Waiting does not help: ask whoever administers plans.',
+  },
+  limits_unavailable: {
+    status: 503,
+    title: 'Requests cannot be counted now',
+    meaning:
+      'Redis, which counts requests for all processes, does not answer, and this installation answers nothing uncounted. Nothing was done. Retry with the same Idempotency-Key after `Retry-After` seconds.',
+  },
   overloaded: {
     status: 503,
     title: 'Too many requests are waiting',

@@ -5,8 +5,10 @@
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
 import type { Authenticator } from './access/access.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
+import type { AuditTrail } from './audit/write.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
+import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { ProblemType } from './problem.ts';
@@ -19,6 +21,10 @@ interface ServiceContext {
   config: Config;
   log: FastifyBaseLogger;
   metrics: Metrics;
+  /** For attempts that are no requests of a known caller, as a sign-in; requests are recorded without being told to. */
+  audit: Pick<AuditTrail, 'record'>;
+  /** How the limits of callers stand. */
+  limits: ReadLimits;
   /** Sends requests to addresses that others chose. Nothing else of a service may. */
   outgoing: Outgoing;
   /** Every tenant and environment, for work that no caller asked for. */

@@ -38,6 +38,8 @@ function ajv(options: { coerceTypes: boolean; allErrors: boolean; strictNumbers?
   });
   addFormats.default(compiler);
   compiler.addKeyword('example');
+  // Marks fields that are masked for some (access/redaction.ts).
+  compiler.addKeyword('x-data');
   return compiler;
 }
 

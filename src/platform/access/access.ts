@@ -10,7 +10,7 @@ import { type Static, Type } from 'typebox';
 import type { Database, Scope } from '../db.ts';
 import { formatId, newUuid, parseId } from '../ids.ts';
 import { type Problem, refuse } from '../problem.ts';
-import type { Caller } from './caller.ts';
+import type { Caller, Principal } from './caller.ts';
 import { hashKey, hintOf, inOtherEnvironment, isWellFormedKey, newKey } from './key.ts';
 import type { PermissionCatalogue } from './permission.ts';
 
@@ -21,9 +21,20 @@ export interface Authenticator {
    * `unauthenticated` where they are of this kind and no good.
    */
   identify(request: FastifyRequest): Promise<Caller | undefined> | Caller | undefined;
+  /**
+   * The caller that a principal is now, whatever credential it has; undefined where it is of another kind, or may do
+   * nothing any more. What was approved is carried out for whom this finds.
+   */
+  findPrincipal?(
+    scope: Scope,
+    principal: Principal,
+    on_behalf_of: Principal | undefined,
+  ): Promise<Caller | undefined>;
   /** Called when something about access changed: what is remembered may be wrong now. */
   forget?(): void;
 }
+
+const HashRow = Type.Object({ hash: Type.Unsafe<Buffer>({}) });
 
 const KeyRow = Type.Object({
   tenant_id: Type.String(),
@@ -32,7 +43,7 @@ const KeyRow = Type.Object({
   label: Type.String(),
   scopes: Type.Array(Type.String()),
   plan: Type.String(),
-  has_limits: Type.Boolean(),
+  limits_id: Type.Union([Type.String(), Type.Null()]),
   allowed_addresses: Type.Union([Type.Array(Type.String()), Type.Null()]),
   expires_at: Type.Union([Type.String(), Type.Null()]),
   tenant_name: Type.String(),
@@ -114,7 +125,7 @@ function callerOf(row: Static<typeof KeyRow>, permissions: ReadonlySet<string>):
     base_currency: row.base_currency,
     permissions,
     narrowed: [],
-    has_limits: row.has_limits,
+    ...(row.limits_id === null ? {} : { limits_id: row.limits_id }),
     plan: row.plan,
     ...(row.expires_at === null ? {} : { expires_at_ms: Date.parse(row.expires_at) }),
     ...(row.allowed_addresses === null ? {} : { allowed_addresses: blockListOf(row.allowed_addresses) }),
@@ -135,6 +146,12 @@ export interface Access {
    * `unauthenticated`, or `address_not_allowed` where the credential is bound to other addresses.
    */
   identify(request: FastifyRequest, key: string | undefined): Promise<Caller> | Caller;
+  /** The caller that a principal is now, without its credential; undefined where it is none any more. */
+  findPrincipal(
+    scope: Scope,
+    principal: Principal,
+    on_behalf_of: Principal | undefined,
+  ): Promise<Caller | undefined>;
   addAuthenticator(authenticator: Authenticator): void;
   /** Forgets every caller: something about access changed. */
   forget(): void;
@@ -199,7 +216,25 @@ export function openAccess(db: Database, { permissions, onError = () => {} }: Ac
     return lookUp(key);
   }
 
+  /** The caller of a key that is good now, by its id. */
+  async function callerOfKey(scope: Scope, id: string): Promise<Caller | undefined> {
+    const [kept] = await db.read(scope, (tx) =>
+      tx.rows(
+        HashRow,
+        'select hash from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3',
+        [scope.tenant_id, scope.environment, parseId('key', id)],
+      ),
+    );
+    if (kept === undefined) return undefined;
+    const [row] = await db.rows(KeyRow, 'select * from platform.find_api_key($1)', [kept.hash]);
+    if (row === undefined || row.tenant_status === 'suspended') return undefined;
+    const caller = callerOf(row, permissions.expand(row.scopes, row.tenant_kind));
+    return caller.expires_at_ms !== undefined && caller.expires_at_ms <= Date.now() ? undefined : caller;
+  }
+
   function accept(caller: Caller, request: FastifyRequest): Caller {
+    // Who is refused for where they ask from is known: the audit trail names them.
+    request.caller = caller;
     assertGood(caller, request.ip);
     if (caller.principal.kind === 'key') used.set(caller.principal.id, Date.now());
     return caller;
@@ -234,6 +269,14 @@ export function openAccess(db: Database, { permissions, onError = () => {} }: Ac
       const caller = identifyKey(key);
       if (caller instanceof Promise) return caller.then((found) => accept(found, request));
       return accept(caller, request);
+    },
+    async findPrincipal(scope, principal, on_behalf_of) {
+      if (principal.kind === 'key' && on_behalf_of === undefined) return callerOfKey(scope, principal.id);
+      for (const authenticator of authenticators) {
+        const caller = await authenticator.findPrincipal?.(scope, principal, on_behalf_of);
+        if (caller !== undefined) return caller;
+      }
+      return undefined;
     },
     addAuthenticator: (authenticator) => authenticators.push(authenticator),
     forget() {

@@ -33,8 +33,8 @@ export interface Caller extends Scope {
   permissions: ReadonlySet<string>;
   /** What the caller may do beside that to what carries labels. */
   narrowed: readonly NarrowedGrant[];
-  /** Whether monetary limits are kept for the principal, which the ledger then enforces. */
-  has_limits: boolean;
+  /** UUID of the monetary limits that the ledger holds the principal to. */
+  limits_id?: string;
   /** Name of the plan that says how much the principal may ask. */
   plan: string;
   /** Unix time in milliseconds from which on the credential is no longer good. */

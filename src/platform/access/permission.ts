@@ -11,9 +11,20 @@ export interface PermissionType {
    * installation can have it, whatever their roles say.
    */
   of?: 'institution' | 'installation';
+  /** Everybody who is known has it, whatever their role says. */
+  implied?: true;
 }
 
 export type Permissions = Readonly<Record<string, PermissionType>>;
+
+/** What the platform itself asks for, whichever services run. */
+export const platformPermissions = {
+  'personal_data:read': {
+    meaning:
+      'See personal data: names, descriptions and labels. Who lacks it sees masks in their place, and cannot look for them',
+  },
+  'secrets:reveal': { meaning: 'See secrets that were told once already. Nobody needs it for a day of work' },
+} satisfies Permissions;
 
 /** A permission or a pattern of them; `*` stands for every resource or every action. */
 export const PERMISSION_PATTERN = '^(\\*|[a-z][a-z_]*):(\\*|[a-z][a-z_]*)$';
@@ -46,7 +57,11 @@ export function openPermissions(types: Permissions): PermissionCatalogue {
           Object.entries(types)
             .filter(([, { of = 'institution' }]) => of === 'institution' || kind === 'installation')
             .map(([permission]) => permission)
-            .filter((permission) => patterns.some((pattern) => covers(pattern, permission))),
+            .filter(
+              (permission) =>
+                types[permission]?.implied === true ||
+                patterns.some((pattern) => covers(pattern, permission)),
+            ),
         );
         if (known.size > 10_000) known.clear();
         known.set(name, found);

@@ -18,7 +18,7 @@ alter table platform.api_keys
   add column scopes text[] not null default '{*:*}' check (cardinality(scopes) between 1 and 200),
   add column hint text not null default '' check (length(hint) <= 32),
   add column plan text not null default 'standard' check (length(plan) between 1 and 64),
-  add column has_limits boolean not null default false,
+  add column limits_id uuid,
   add column allowed_addresses cidr[] check (cardinality(allowed_addresses) between 1 and 100),
   add column application_id uuid,
   add column created_by text check (length(created_by) <= 300),
@@ -28,7 +28,7 @@ alter table platform.api_keys
   add column revoked_by text check (length(revoked_by) <= 300);
 comment on column platform.api_keys.scopes is 'Patterns of permissions';
 comment on column platform.api_keys.hint is 'The first letters of the key, shown in lists';
-comment on column platform.api_keys.has_limits is 'Whether the ledger has monetary limits for it';
+comment on column platform.api_keys.limits_id is 'Monetary limits that the ledger holds it to, shared with the keys it was rotated from or to';
 comment on column platform.api_keys.last_used_at is 'To within a minute';
 comment on column platform.api_keys.created_by is 'Public id of the principal who created it; null for the operator';
 
@@ -45,7 +45,7 @@ create trigger tell_access after update or delete on platform.tenants
   for each statement execute function platform.tell_access();
 
 -- Not for what only says when a key was used last.
-create trigger tell_access after update of revoked_at, expires_at, scopes, allowed_addresses, has_limits, plan, label
+create trigger tell_access after update of revoked_at, expires_at, scopes, allowed_addresses, limits_id, plan, label
   on platform.api_keys for each statement execute function platform.tell_access();
 
 grant create on schema platform to financialapi_doorkeeper;
@@ -58,12 +58,12 @@ drop function platform.find_api_key;
 create function platform.find_api_key(p_hash bytea)
   returns table (
     tenant_id uuid, environment platform.environment, key_id uuid, label text, scopes text[], plan text,
-    has_limits boolean, allowed_addresses text[], expires_at timestamptz, tenant_name text, base_currency text,
+    limits_id uuid, allowed_addresses text[], expires_at timestamptz, tenant_name text, base_currency text,
     tenant_kind platform.tenant_kind, tenant_status platform.tenant_status
   )
   language sql stable security definer set search_path = pg_catalog, pg_temp
   begin atomic
-    select k.tenant_id, k.environment, k.id, k.label, k.scopes, k.plan, k.has_limits, k.allowed_addresses::text[],
+    select k.tenant_id, k.environment, k.id, k.label, k.scopes, k.plan, k.limits_id, k.allowed_addresses::text[],
            k.expires_at, t.name, t.base_currency, t.kind, t.status
     from platform.api_keys k join platform.tenants t on t.tenant_id = k.tenant_id
     where k.hash = p_hash and k.revoked_at is null;
@@ -117,4 +117,12 @@ alter table platform.attempts force row level security;
 create policy own_data on platform.attempts
   using (tenant_id = (select platform.tenant_id()) and environment = (select platform.environment()));
 grant select, insert on platform.attempts to public;
+reset role;
+
+-- Labels of which something must carry one set for the transaction to see it; null where it may see all of the tenant's.
+set local role financialapi_owner;
+create function platform.reach() returns jsonb[]
+  language sql stable parallel safe
+  return case when coalesce(current_setting('app.reach', true), '') <> ''
+    then array(select jsonb_array_elements(current_setting('app.reach', true)::jsonb)) end;
 reset role;

@@ -2,6 +2,7 @@
  * Forms from JSON Schema, and the requests they stand for as curl lines. page.js reads the fields by their `data-kind`
  * and sends JSON. The libraries that make forms from schemas need a framework or inline styles, which our policy forbids.
  */
+import { MASK } from '../access/redaction.ts';
 import { newUuid } from '../ids.ts';
 import type { Endpoint, Endpoints, Operation } from './endpoints.ts';
 import { type Content, type Html, html, prose } from './html.ts';
@@ -54,7 +55,8 @@ function beginning({ endpoint, path }: Operation, schema: Schema, context: FormC
   if (!['PATCH', 'PUT'].includes(endpoint.method) || shown?.path !== path) return example(schema, context);
   return Object.fromEntries(
     Object.keys(schema.properties ?? {})
-      .filter((name) => name in shown.body)
+      // What is masked would be written over by its mask.
+      .filter((name) => name in shown.body && !JSON.stringify(shown.body[name]).includes(MASK))
       .map((name) => [name, shown.body[name]]),
   );
 }

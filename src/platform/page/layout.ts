@@ -32,7 +32,7 @@ function session({ caller, url }: Page): Html {
   }
   return html`<span class="caller" title="Logged in as ${caller.principal.name}"
       >${caller.tenant_name} <span class="badge">${caller.environment}</span></span
-    ><form method="post" action="/logout"><button class="quiet">Log out</button></form>`;
+    ><form method="post" action="${caller.principal.kind === 'person' ? '/identity/sign-out/form' : '/logout'}"><button class="quiet">Log out</button></form>`;
 }
 
 export function documentOf(page: Page): string {

@@ -1,11 +1,13 @@
 /** Every endpoint of API keys: method, path, permission, schema, call. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { Page } from '../../platform/cursor.ts';
+import type { Scope } from '../../platform/db.ts';
 import { etagOf, IfMatchHeaders } from '../../platform/etag.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { wasAttempted } from '../../platform/once.ts';
 import {
   ApiKey,
   ApiKeyRequest,
@@ -25,17 +27,28 @@ import {
 
 /** Refusals that every route may give, for the reference. */
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
+
+/** A new key as the audit trail tells of it. */
+function withoutKey(created: Static<typeof NewApiKey>): ApiKey {
+  const { key: _, ...rest } = created;
+  return rest;
+}
+
 const KeyParams = Type.Object({ key_id: Id('key') });
 
 export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = keys;
     const tags = ['API keys'];
+    const approval = {
+      answers_secret: true,
+      wasAttempted: (scope: Scope, key: string) => wasAttempted(db, scope, key),
+    };
 
     app.get(
       '/api/v2/api-keys',
       {
-        config: { permission: 'api_keys:read' },
+        config: { permission: 'api_keys:read', sensitive: true },
         schema: {
           summary: 'List API keys, newest first',
           tags,
@@ -49,7 +62,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/api-keys',
       {
-        config: { permission: 'api_keys:create' },
+        config: { permission: 'api_keys:create', approval },
         schema: {
           summary: 'Create an API key; it is shown once',
           tags,
@@ -61,6 +74,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/api-keys');
         const { created, replayed } = await createApiKey(keys, request.caller, request.body, attempt);
+        request.audit({ subject: created.id, ...(replayed ? {} : { after: withoutKey(created) }) });
         answerCreated(reply, `/api/v2/api-keys/${created.id}`, replayed);
         return created;
       },
@@ -69,7 +83,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
     app.get(
       '/api/v2/api-keys/:key_id',
       {
-        config: { permission: 'api_keys:read' },
+        config: { permission: 'api_keys:read', sensitive: true },
         schema: { summary: 'An API key', tags, params: KeyParams, response: { 200: ApiKey, ...refusals } },
       },
       async ({ caller, params }, reply) => {
@@ -92,17 +106,25 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
           response: { 200: ApiKey, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
-        const key = await editApiKey(keys, caller, uuidOf('key', params.key_id), body, headers['if-match']);
-        reply.header('etag', etagOf(versionOf(key)));
-        return key;
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
+        const { before, after } = await editApiKey(
+          keys,
+          caller,
+          uuidOf('key', params.key_id),
+          body,
+          headers['if-match'],
+        );
+        request.audit({ before, after });
+        reply.header('etag', etagOf(versionOf(after)));
+        return after;
       },
     );
 
     app.post(
       '/api/v2/api-keys/:key_id/rotations',
       {
-        config: { permission: 'api_keys:create' },
+        config: { permission: 'api_keys:create', approval },
         schema: {
           summary: 'Replace an API key by another of the same kind; both are good for a while',
           tags,
@@ -121,6 +143,7 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
           request.body,
           attemptOf(request, `/api/v2/api-keys/${key_id}/rotations`),
         );
+        request.audit({ subject: key_id, ...(replayed ? {} : { after: withoutKey(created) }) });
         answerCreated(reply, `/api/v2/api-keys/${created.id}`, replayed);
         return created;
       },
@@ -137,7 +160,13 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
           response: { 200: ApiKey, ...refusals },
         },
       },
-      async ({ caller, params }) => revokeApiKey(keys, caller, uuidOf('key', params.key_id)),
+      async (request, reply) => {
+        const { caller, params } = request;
+        const { before, after } = await revokeApiKey(keys, caller, uuidOf('key', params.key_id));
+        request.audit({ before, after });
+        reply.header('etag', etagOf(versionOf(after)));
+        return after;
+      },
     );
   };
 }

@@ -122,7 +122,7 @@ const Row = Type.Object({
 
 const columns = `id, label, hint, environment, scopes,
   case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'active' end as status,
-  plan, has_limits, allowed_addresses::text[], created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
+  plan, limits_id is not null as has_limits, allowed_addresses::text[], created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
 
 function keyOf(row: Static<typeof Row>): ApiKey {
   const { allowed_addresses, created_by, expires_at, last_used_at, replaced_by, revoked_at, ...rest } = row;
@@ -272,8 +272,8 @@ export async function createApiKey(
       const uuid = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, expires_at,
-           allowed_addresses, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10)`,
+           allowed_addresses, created_by, limits_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -285,6 +285,8 @@ export async function createApiKey(
           body.expires_at ?? null,
           body.allowed_addresses ?? null,
           caller.principal.id,
+          // Nobody leaves their limits behind by way of another key.
+          caller.limits_id ?? null,
         ],
       );
       return uuid;
@@ -294,6 +296,12 @@ export async function createApiKey(
   return { created: replayed ? created : { ...created, key }, replayed };
 }
 
+/** A thing as it was and as it is. */
+interface Changed {
+  before: ApiKey;
+  after: ApiKey;
+}
+
 /** Edits what a key is called and where and how long it is good. */
 export function editApiKey(
   { db }: Keys,
@@ -301,7 +309,7 @@ export function editApiKey(
   uuid: string,
   body: Static<typeof EditApiKeyRequest>,
   ifMatch: string | undefined,
-): Promise<ApiKey> {
+): Promise<Changed> {
   assertNetworks(body.allowed_addresses);
   return db.write(scope, async (tx) => {
     await tx.run(
@@ -327,7 +335,7 @@ export function editApiKey(
         body.allowed_addresses ?? null,
       ],
     );
-    return getApiKey(tx, scope, uuid);
+    return { before, after: await getApiKey(tx, scope, uuid) };
   });
 }
 
@@ -355,9 +363,9 @@ export async function rotateApiKey(
       assertHolds(caller, permissions, old.scopes);
       const next = newUuid();
       await tx.run(
-        `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, has_limits,
+        `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, limits_id,
            allowed_addresses, application_id, created_by)
-         select tenant_id, environment, $4, $5, $6, label, scopes, plan, has_limits, allowed_addresses, application_id, $7
+         select tenant_id, environment, $4, $5, $6, label, scopes, plan, limits_id, allowed_addresses, application_id, $7
          from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3`,
         [caller.tenant_id, caller.environment, uuid, next, hashKey(key), hintOf(key), caller.principal.id],
       );
@@ -375,13 +383,18 @@ export async function rotateApiKey(
 }
 
 /** Revokes a key, in every process at once. One that is revoked stays so. */
-export function revokeApiKey({ db }: Keys, caller: Caller, uuid: string): Promise<ApiKey> {
+export function revokeApiKey({ db }: Keys, caller: Caller, uuid: string): Promise<Changed> {
   return db.write(caller, async (tx) => {
+    await tx.run(
+      'select from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3 for no key update',
+      [caller.tenant_id, caller.environment, uuid],
+    );
+    const before = await getApiKey(tx, caller, uuid);
     await tx.run(
       `update platform.api_keys set revoked_at = now(), revoked_by = $4
        where tenant_id = $1 and environment = $2 and id = $3 and revoked_at is null`,
       [caller.tenant_id, caller.environment, uuid, caller.principal.id],
     );
-    return getApiKey(tx, caller, uuid);
+    return { before, after: await getApiKey(tx, caller, uuid) };
   });
 }

@@ -12,6 +12,129 @@ export const refuse = defineProblems({
     title: 'The API key is revoked',
     meaning: 'A revoked key stays so. Create another.',
   },
+  person_not_found: {
+    status: 404,
+    title: 'No such person',
+    meaning: 'The tenant has nobody with this id.',
+  },
+  person_exists: {
+    status: 409,
+    title: 'Somebody has this e-mail address',
+    meaning: 'An e-mail address belongs to one person of a tenant. Find that person, or use another address.',
+  },
+  person_removed: {
+    status: 409,
+    title: 'The person was removed',
+    meaning: 'Whoever was removed stays so. Invite the e-mail address again; it becomes another person.',
+  },
+  own_account: {
+    status: 409,
+    title: 'Not to oneself',
+    meaning: 'Nobody suspends or removes themselves. Somebody else with the permission can.',
+  },
+  invitation_not_found: {
+    status: 404,
+    title: 'No such invitation',
+    meaning: 'The tenant has no invitation with this id in this environment.',
+  },
+  invitation_closed: {
+    status: 409,
+    title: 'The invitation is closed',
+    meaning: 'It was accepted or revoked and stays so. Invite again.',
+  },
+  invitation_role_unknown: {
+    status: 422,
+    title: 'An invitation names a role that is not there',
+    meaning: 'Name roles that the tenant has. The list of roles shows them.',
+  },
+  invitation_not_good: {
+    status: 404,
+    title: 'The invitation cannot be accepted',
+    meaning:
+      'The link is unknown, has expired, or was used, revoked or replaced by a newer one. Ask whoever invited you for another.',
+  },
+  password_not_good: {
+    status: 422,
+    title: 'This password is not good enough',
+    meaning:
+      'A password has at least 8 characters, is none of the commonest that attackers try first, and is not the e-mail address or name of its owner. Nothing else is asked of it; a few words in a row are best.',
+  },
+  password_reset_not_good: {
+    status: 404,
+    title: 'The password cannot be reset with this',
+    meaning:
+      'The token is unknown, has expired, was used, or another was made since. Ask an administrator for another.',
+  },
+  sign_in_refused: {
+    status: 401,
+    title: 'Signing in was refused',
+    meaning:
+      'What was given does not let anybody in now. For the sake of those who have an account, nothing more is said: it may be unknown, suspended, wrong, expired, or tried too often in a short time. Wait some minutes before you try again, or ask an administrator.',
+  },
+  session_required: {
+    status: 401,
+    title: 'Nobody is signed in',
+    meaning: 'This is for people who are signed in, by the cookie of a session. Sign in.',
+  },
+  session_not_fresh: {
+    status: 403,
+    title: 'Sign in again for this',
+    meaning:
+      'What changes how one signs in needs a session that began within the last 15 minutes, so that a stolen one cannot. Sign in again and repeat it.',
+  },
+  session_not_found: {
+    status: 404,
+    title: 'No such session',
+    meaning: 'The person has no session with this id.',
+  },
+  totp_active: {
+    status: 409,
+    title: 'One-time passwords are in use already',
+    meaning: 'A person has one authenticator app. Remove it first.',
+  },
+  totp_not_enrolled: {
+    status: 409,
+    title: 'No authenticator app is enrolled',
+    meaning: 'Begin with `POST /identity/me/totp` and confirm it with a code of the app.',
+  },
+  code_refused: {
+    status: 422,
+    title: 'The code is not right',
+    meaning:
+      'A code of an authenticator app is good for about a minute, and once. Wait for the next one; check that the clock of the device is right.',
+  },
+  second_factor_required: {
+    status: 409,
+    title: 'There is no second factor to recover from',
+    meaning: 'Recovery codes stand in for an authenticator app or a passkey. Enrol one first.',
+  },
+  passkey_refused: {
+    status: 422,
+    title: 'The passkey could not be registered',
+    meaning:
+      'The answer of the authenticator does not fit the options that were given: they are good once, for five minutes, and for the address of this site. Ask for options anew.',
+  },
+  passkey_exists: {
+    status: 409,
+    title: 'The passkey is registered already',
+    meaning: 'A passkey belongs to one person. Use another authenticator.',
+  },
+  passkey_not_found: {
+    status: 404,
+    title: 'No such passkey',
+    meaning: 'The person has no passkey with this id.',
+  },
+  identity_provider_not_found: {
+    status: 404,
+    title: 'There is no identity provider',
+    meaning: 'The tenant has named no OpenID Connect provider of its own.',
+  },
+  identity_provider_not_good: {
+    status: 422,
+    title: 'The identity provider cannot be used',
+    meaning:
+      'The issuer is to be an https URL whose discovery document can be read and names that very issuer. `detail` says what was wrong.',
+  },
   permission_not_held: {
     status: 422,
     title: 'Nobody gives what they do not have',

@@ -2,8 +2,25 @@ import type { Permissions } from '../../platform/access/permission.ts';
 
 /** What one may be allowed to do about who may do what. */
 export const permissions = {
+  'self:read': { meaning: 'See who one is and what one may do', implied: true },
   'api_keys:read': { meaning: 'See API keys, though never the keys themselves' },
   'api_keys:create': { meaning: 'Create and rotate API keys, with no more permissions than one has oneself' },
   'api_keys:edit': { meaning: 'Edit the label, addresses and expiry of API keys' },
   'api_keys:revoke': { meaning: 'Revoke API keys' },
+  'people:read': { meaning: 'See people, and where they are signed in' },
+  'people:edit': { meaning: 'Edit the name and e-mail address of people' },
+  'people:suspend': { meaning: 'Suspend people and let them in again' },
+  'people:remove': { meaning: 'Remove people for good' },
+  'people:sign_out': { meaning: "End people's sessions" },
+  'people:reset_password': { meaning: 'Let people choose a new password who forgot theirs' },
+  'people:reset_factors': { meaning: 'Take away the second factors of people who lost them' },
+  'invitations:read': { meaning: 'See invitations' },
+  'invitations:create': {
+    meaning: 'Invite people, into roles with no more permissions than one has oneself',
+  },
+  'invitations:revoke': { meaning: 'Revoke invitations' },
+  'identity_provider:read': { meaning: 'See through which OpenID Connect provider people may sign in' },
+  'identity_provider:edit': {
+    meaning: 'Set or remove the OpenID Connect provider that people may sign in through',
+  },
 } satisfies Permissions;

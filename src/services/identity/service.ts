@@ -1,20 +1,28 @@
 import { fileURLToPath } from 'node:url';
+import { openSecrets } from '../../platform/secret.ts';
 import { defineService } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { refuse } from './errors.ts';
+import { openPeople } from './people/people.ts';
 import { permissions } from './permissions.ts';
+import { selfRoutes } from './self.ts';
 
 export const identity = defineService({
   name: 'identity',
   migrations: fileURLToPath(new URL('migrations', import.meta.url)),
   problems: refuse.types,
   permissions,
-  start({ db, permissions: catalogue }) {
+  async start({ db, permissions: catalogue, config, log, scopes, publicUrl }) {
+    const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
+    const people = await openPeople({ db, permissions: catalogue, secrets, config, log, scopes, publicUrl });
     return {
       routes: async (app) => {
+        await app.register(selfRoutes);
         await app.register(apiKeyRoutes({ db, permissions: catalogue }));
+        await app.register(people.routes);
       },
-      stop: () => Promise.resolve(),
+      authenticators: [people.authenticator],
+      stop: () => people.stop(),
     };
   },
 });

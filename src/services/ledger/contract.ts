@@ -1,16 +1,19 @@
 /** What others may know of the ledger: the resources it answers with, as schemas and types. */
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import { Text } from '../../platform/http.ts';
 import { Id } from '../../platform/ids.ts';
 import { Currency, Money } from '../../platform/money.ts';
 
 /** Labels of the caller's own. Flat, and texts only, so that they can be searched, bounded and shown. */
-export const Metadata = Type.Record(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,64}$' }), Text({ max: 500 }), {
-  additionalProperties: false,
-  maxProperties: 50,
-  description: "The caller's own labels: up to 50, names of 1 to 64 characters, values of up to 500",
-  examples: [{ order_id: 'A-1042' }],
-});
+export const Metadata = Personal(
+  Type.Record(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,64}$' }), Text({ max: 500 }), {
+    additionalProperties: false,
+    maxProperties: 50,
+    description: "The caller's own labels: up to 50, names of 1 to 64 characters, values of up to 500",
+    examples: [{ order_id: 'A-1042' }],
+  }),
+);
 
 export const IsoDate = Type.String({
   pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$',
@@ -58,7 +61,7 @@ export const ChartCode = Type.String({
 
 export const Account = Type.Object({
   id: Id('acc'),
-  name: Type.String(),
+  name: Personal(Type.String()),
   currency: Currency,
   chart_code: ChartCode,
   type: AccountType,
@@ -122,7 +125,7 @@ export const Transfer = Type.Object({
   kind: Type.Union([Type.Literal('transfer'), Type.Literal('reversal'), Type.Literal('capture')]),
   created_at: Timestamp,
   effective_date: IsoDate,
-  description: Type.Optional(Type.String()),
+  description: Type.Optional(Personal(Type.String())),
   metadata: Metadata,
   entries: Type.Array(Entry),
   exchange: Type.Optional(Exchange),
@@ -176,7 +179,7 @@ export const Hold = Type.Object({
     description: 'Held now: not spendable, and all that can be captured',
   }),
   expires_at: Type.Optional(Timestamp),
-  description: Type.Optional(Type.String()),
+  description: Type.Optional(Personal(Type.String())),
   metadata: Metadata,
   created_at: Timestamp,
   updated_at: Timestamp,

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { assertMatches } from '../../platform/etag.ts';
 import { Text } from '../../platform/http.ts';
@@ -9,11 +10,12 @@ import { type Account, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { addEvent, lockHead } from './once.ts';
 import { creditLimitOf } from './open-account.ts';
+import { assertWithinReach } from './reach.ts';
 import { getAccount } from './read-accounts.ts';
 
 export const EditAccountRequest = Type.Object(
   {
-    name: Type.Optional(Text({ min: 1, max: 255 })),
+    name: Type.Optional(Personal(Text({ min: 1, max: 255 }))),
     credit_limit: Type.Optional(Type.Union([Money, Type.Null()], { description: 'Null: without limit' })),
     may_send: Type.Optional(Type.Boolean()),
     may_receive: Type.Optional(Type.Boolean()),
@@ -22,6 +24,13 @@ export const EditAccountRequest = Type.Object(
   { additionalProperties: false, minProperties: 1 },
 );
 export type EditAccountRequest = Static<typeof EditAccountRequest>;
+
+/** An account after an attempt to change it, and as it was before. */
+interface Changed {
+  account: Account;
+  version: bigint;
+  before: Account;
+}
 
 /** What an edit may set: the columns of an account that are no counters. */
 interface Change {
@@ -73,14 +82,14 @@ export async function changeWithin(
   uuid: string,
   type: string,
   decide: (account: Account, version: bigint) => Change,
-): Promise<{ account: Account; version: bigint }> {
+): Promise<Changed> {
   const before = await getAccount(tx, scope, uuid);
   const wanted = decide(before.account, before.version);
-  if (Object.keys(wanted).length === 0) return before;
+  if (Object.keys(wanted).length === 0) return { ...before, before: before.account };
   await applyChange(tx, scope, uuid, wanted);
   const after = await getAccount(tx, scope, uuid);
   await addEvent(tx, scope, { id: newUuid(), type, subject: uuid, data: after.account });
-  return after;
+  return { ...after, before: before.account };
 }
 
 async function change(
@@ -89,7 +98,7 @@ async function change(
   uuid: string,
   type: string,
   decide: (account: Account, version: bigint) => Change,
-): Promise<{ account: Account; version: bigint }> {
+): Promise<Changed> {
   return books.db.write(scope, async (tx) => {
     await lockHead(tx, scope);
     return changeWithin(tx, scope, uuid, type, decide);
@@ -103,10 +112,11 @@ export function editAccount(
   uuid: string,
   body: EditAccountRequest,
   ifMatch: string | undefined,
-): Promise<{ account: Account; version: bigint }> {
+): Promise<Changed> {
   return change(books, scope, uuid, 'ledger.account.edited', (account, version) => {
     assertMatches(ifMatch, version, 'the account');
     if (account.status === 'closed') throw refuse('account_closed', `Account ${account.id} is closed.`);
+    if (body.metadata !== undefined) assertWithinReach(scope, body.metadata);
     const { credit_limit, ...rest } = body;
     return credit_limit === undefined
       ? rest
@@ -120,7 +130,7 @@ export function setStatus(
   scope: Scope,
   uuid: string,
   status: Account['status'],
-): Promise<{ account: Account; version: bigint }> {
+): Promise<Changed> {
   const event = { open: 'unfrozen', frozen: 'frozen', closed: 'closed' }[status];
   return change(books, scope, uuid, `ledger.account.${event}`, (account) => {
     if (account.status === status) return {};

@@ -46,6 +46,35 @@ export const refuse = defineProblems({
     meaning:
       'The account would go further below zero than its credit limit allows, what is held included. `short` says by how much.',
   },
+  account_not_allowed: {
+    status: 403,
+    title: 'Not from this account',
+    meaning:
+      'The key or role may lower the balance of certain accounts only, and this is none of them. What it may is told by its limits or by the labels that its grant is narrowed to.',
+  },
+  account_out_of_reach: {
+    status: 422,
+    title: 'The account would be out of reach',
+    meaning:
+      'The role was granted for accounts with certain labels; an account that is opened or edited by it must carry them.',
+  },
+  limit_exceeded: {
+    status: 422,
+    title: 'A monetary limit of the key is exceeded',
+    meaning:
+      '`limit` says which: `per_transfer`, `per_day` (of the time zone of the tenant), or `currency` where the key may move none of it. `allowed` is the limit and `left` what could still be moved. Move less, wait for the next day, or have the limit raised.',
+  },
+  limits_not_own: {
+    status: 403,
+    title: 'Nobody sets their own limits',
+    meaning: 'A key that has limits cannot change limits, its own or those of others.',
+  },
+  limits_not_found: {
+    status: 404,
+    title: 'No limits',
+    meaning:
+      'There is no such API key in this environment, it is revoked, or no monetary limits are kept for it.',
+  },
   balance_overflow: {
     status: 422,
     title: 'The balance would be too large',
@@ -162,6 +191,18 @@ export const refuse = defineProblems({
     status: 422,
     title: 'The hold has expired',
     meaning: 'What remained of it was released when its time had come. Place another hold.',
+  },
+  hold_reserved: {
+    status: 422,
+    title: 'The hold stands for something else',
+    meaning:
+      'It keeps money for what is decided elsewhere, as a proposal that waits for approval; `reserved_for` names it. It ends with that, and nobody captures, releases or changes it meanwhile.',
+  },
+  reservation_lost: {
+    status: 409,
+    title: 'What was set aside is gone',
+    meaning:
+      'A hold that kept the money for this was captured or released otherwise, so that it cannot be said any more whose the money is. Nothing was done.',
   },
   hold_not_due: {
     status: 422,

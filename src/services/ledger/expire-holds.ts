@@ -6,7 +6,7 @@ import type { Scope } from '../../platform/db.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import type { Books } from './books.ts';
-import { holdEvent, holdLegs } from './place-hold.ts';
+import { holdEvent, holdLegs } from './hold-terms.ts';
 import type { Command } from './posting.ts';
 
 /** How long nothing is looked for after a pass that expired nothing. */

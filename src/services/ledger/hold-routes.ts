@@ -5,6 +5,7 @@ import { Page } from '../../platform/cursor.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { approvalsOf } from './approval.ts';
 import type { Books } from './books.ts';
 import { Hold } from './contract.ts';
 import { HoldRequest, placeHold } from './place-hold.ts';
@@ -36,11 +37,12 @@ const onHold = {
 export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+    const approvals = approvalsOf(books);
 
     app.get(
       '/api/v2/holds',
       {
-        config: { permission: 'holds:read' },
+        config: { permission: 'holds:read', heeds_labels: true },
         schema: {
           summary: 'List holds, newest first',
           tags: ['holds'],
@@ -58,7 +60,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds',
       {
-        config: { permission: 'holds:place' },
+        config: { permission: 'holds:place', approval: approvals.hold, heeds_labels: true },
         schema: {
           summary: 'Place a hold: money that stays, but cannot be spent',
           tags: ['holds'],
@@ -87,7 +89,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.get(
       '/api/v2/holds/:hold_id',
       {
-        config: { permission: 'holds:read' },
+        config: { permission: 'holds:read', heeds_labels: true },
         schema: {
           summary: 'A hold with its steps',
           tags: ['holds'],
@@ -105,7 +107,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/increments',
       {
-        config: { permission: 'holds:place' },
+        config: { permission: 'holds:place', approval: approvals.hold, heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Hold more',
@@ -132,7 +134,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/extensions',
       {
-        config: { permission: 'holds:place' },
+        config: { permission: 'holds:place', approval: approvals.extension, heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Let a hold last longer',
@@ -159,7 +161,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/captures',
       {
-        config: { permission: 'holds:capture' },
+        config: { permission: 'holds:capture', approval: approvals.capture, heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Capture a hold, in part or whole: the money moves',
@@ -186,7 +188,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/releases',
       {
-        config: { permission: 'holds:release' },
+        config: { permission: 'holds:release', heeds_labels: true },
         schema: {
           ...onHold,
           summary: 'Release a hold, in part or whole: the money can be spent again',

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import { findExponent } from '../../platform/currencies.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
@@ -10,12 +11,15 @@ import type { Books } from './books.ts';
 import { type Account, AccountType, ChartCode, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { addEvent, createOnce } from './once.ts';
+import { assertWithinReach } from './reach.ts';
 import { getAccount } from './read-accounts.ts';
 import { nonNegativeAmount } from './terms.ts';
 
 export const OpenAccountRequest = Type.Object(
   {
-    name: Text({ min: 1, max: 255, description: 'Any name; it need not be unique', examples: ['Ana Souza'] }),
+    name: Personal(
+      Text({ min: 1, max: 255, description: 'Any name; it need not be unique', examples: ['Ana Souza'] }),
+    ),
     currency: Currency,
     chart_code: ChartCode,
     credit_limit: Type.Optional(
@@ -61,6 +65,7 @@ export async function openWithin(
   if (findExponent(body.currency) === undefined) {
     throw refuse('unknown_currency', `${body.currency} is not an active ISO 4217 currency.`);
   }
+  assertWithinReach(scope, body.metadata);
   const limit = creditLimitOf(body.credit_limit, body.currency);
   const [chart] = await tx.rows(
     ChartRow,

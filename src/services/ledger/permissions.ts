@@ -20,6 +20,8 @@ export const permissions = {
   'holds:place': { meaning: 'Hold money, hold more of it and hold it longer' },
   'holds:capture': { meaning: 'Capture what is held' },
   'holds:release': { meaning: 'Release what is held' },
+  'limits:read': { meaning: 'See the monetary limits of API keys and their use' },
+  'limits:edit': { meaning: 'Set the monetary limits of API keys, unless one is under limits oneself' },
   'attempts:read': { meaning: 'See what came of a request by its idempotency key' },
   'trial_balance:read': { meaning: 'See the trial balance of any moment' },
   'integrity:read': { meaning: 'Have the books recomputed and see whether they are right' },

@@ -1,18 +1,20 @@
 import { type Static, Type } from 'typebox';
-import type { Scope } from '../../platform/db.ts';
+import { Personal } from '../../platform/access/redaction.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, Id, newUuid, uuidOf } from '../../platform/ids.ts';
 import { formatMoney, Money } from '../../platform/money.ts';
+import { refuse as refuseRequest } from '../../platform/problem.ts';
 import type { Books } from './books.ts';
-import { type Hold, type HoldStep, Metadata, Timestamp } from './contract.ts';
+import { type Hold, Metadata, Timestamp } from './contract.ts';
 import { refuse } from './errors.ts';
+import { type HoldTerms, holdEvent, holdLegs, RESERVED_LABEL } from './hold-terms.ts';
 import { instantOf } from './instant.ts';
-
-import type { Command, Leg, Outcome } from './posting.ts';
+import type { Command, Outcome, Poster } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
+import { type PostOptions, submitterOf } from './submit.ts';
 import { positiveAmount } from './terms.ts';
 
 export const HoldRequest = Type.Object(
@@ -29,47 +31,12 @@ export const HoldRequest = Type.Object(
         description: 'When what still remains is released by itself; absent: never',
       }),
     ),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
 );
 export type HoldRequest = Static<typeof HoldRequest>;
-
-/** What never changes of a hold, ids as bare UUIDs. */
-export interface HoldTerms {
-  id: string;
-  debit_account_id: string;
-  credit_account_id: string;
-  currency: string;
-}
-
-/** Legs of any command on a hold: the debit account, then the credit account. */
-export function holdLegs(terms: HoldTerms, amount: bigint, currency: string): Leg[] {
-  return [
-    { account_id: terms.debit_account_id, side: 'debit', amount, currency },
-    { account_id: terms.credit_account_id, side: 'credit', amount, currency },
-  ];
-}
-
-/**
- * The part of a hold step's event that is known before it is posted. `ledger.hold_event` adds to it the state that the
- * step leaves, and takes away `unit`, by which it writes amounts.
- */
-export function holdEvent(
-  terms: HoldTerms,
-  step: { id: string; kind: HoldStep['kind'] },
-  more: Record<string, unknown> = {},
-): string {
-  return JSON.stringify({
-    id: formatId('hld', terms.id),
-    debit_account_id: formatId('acc', terms.debit_account_id),
-    credit_account_id: formatId('acc', terms.credit_account_id),
-    step: { id: formatId('hst', step.id), kind: step.kind },
-    ...more,
-    unit: formatMoney(1n, terms.currency),
-  });
-}
 
 /** The hold that a command just placed. */
 function placedHold(terms: HoldTerms, body: HoldRequest, command: Command, outcome: Outcome): Hold {
@@ -111,12 +78,17 @@ function placedHold(terms: HoldTerms, body: HoldRequest, command: Command, outco
  */
 export async function placeHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   body: HoldRequest,
   attempt: Attempt,
-  options: { dry_run: boolean },
+  options: PostOptions,
 ): Promise<{ hold: Hold; position: number; replayed: boolean }> {
   const { description, metadata } = body;
+  if (metadata !== undefined && RESERVED_LABEL in metadata) {
+    throw refuseRequest('malformed_request', `The label ${RESERVED_LABEL} is the system's own.`, {
+      errors: [{ pointer: `/metadata/${RESERVED_LABEL}`, detail: 'is a label of the system' }],
+    });
+  }
   const terms: HoldTerms = {
     id: newUuid(),
     debit_account_id: uuidOf('acc', body.debit_account_id),
@@ -142,7 +114,7 @@ export async function placeHold(
       legs: holdLegs(terms, amount, terms.currency),
     };
   });
-  const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
+  const submit = submitterOf(books, options);
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');
   if (outcome.code !== null) throw refusalOf(command, outcome);

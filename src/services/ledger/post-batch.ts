@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import type { Scope } from '../../platform/db.ts';
 import { ProblemBody, problemBody, Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
@@ -9,8 +8,9 @@ import type { Books } from './books.ts';
 import { Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
 import { assertForm, TransferRequest, termsOf, transferCommand, transferFor } from './post-transfer.ts';
-import type { Command } from './posting.ts';
+import type { Command, Poster } from './posting.ts';
 import { refusalOf } from './refusal.ts';
+import { type PostOptions, submitterOf } from './submit.ts';
 
 const MAX_TRANSFERS = 1_000;
 
@@ -77,22 +77,13 @@ function groupsOf(body: BatchRequest): number[] {
   });
 }
 
-/**
- * Posts up to 1,000 transfers in one commit, each with an outcome of its own in the order of the request.
- * The idempotency key is that of the whole batch.
- */
-export async function postBatch(
-  books: Books,
-  scope: Scope,
-  body: BatchRequest,
-  attempt: Attempt,
-  options: { dry_run: boolean; publicUrl: string },
-): Promise<{ result: BatchResult; replayed: boolean }> {
+/** The commands for a batch, in its order. Throws what the batch as a whole is refused for. */
+export function batchCommands(body: BatchRequest, attempt: Attempt): Command[] {
   const groups = groupsOf(body);
   const links = new Map<number, string>();
   for (const [index, transfer] of body.transfers.entries()) assertForm(transfer, `/transfers/${index}`);
   const request = canonicalRequest(body);
-  const commands = body.transfers.map((transfer, index): Command => {
+  return body.transfers.map((transfer, index): Command => {
     const group = groups[index] ?? 0;
     const link_id = links.get(group) ?? newUuid();
     if (group > 0) links.set(group, link_id);
@@ -103,7 +94,21 @@ export async function postBatch(
       ...(group > 0 ? { group, link_id } : {}),
     });
   });
-  const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
+}
+
+/**
+ * Posts up to 1,000 transfers in one commit, each with an outcome of its own in the order of the request.
+ * The idempotency key is that of the whole batch.
+ */
+export async function postBatch(
+  books: Books,
+  scope: Poster,
+  body: BatchRequest,
+  attempt: Attempt,
+  options: PostOptions & { publicUrl: string },
+): Promise<{ result: BatchResult; replayed: boolean }> {
+  const commands = batchCommands(body, attempt);
+  const submit = submitterOf(books, options);
   const outcomes = await submit(scope, commands);
   // The key is that of the batch: used for another request, nothing of this one was looked at.
   const [command] = commands;

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { Scope } from '../../platform/db.ts';
+import { Personal } from '../../platform/access/redaction.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
@@ -11,9 +11,10 @@ import type { Books } from './books.ts';
 import { Exchange, IsoDate, Metadata, Side, type Transfer } from './contract.ts';
 import { refuse } from './errors.ts';
 import { convert } from './exchange.ts';
-import type { Command, Leg, Outcome } from './posting.ts';
+import type { Command, Leg, Outcome, Poster } from './posting.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
+import { type PostOptions, submitterOf } from './submit.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
 const MAX_LEGS = 200;
@@ -51,7 +52,7 @@ export const TransferRequest = Type.Object(
     effective_date: Type.Optional(
       Type.String({ ...IsoDate, description: 'Business date; absent means the day it is recorded, UTC' }),
     ),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
@@ -254,7 +255,7 @@ function postedTransfer(command: Command, outcome: Outcome, terms: TransferTerms
 /** A transfer that was done, now or by an earlier attempt with the same key. Throws what was refused. */
 export async function transferFor(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   command: Command,
   outcome: Outcome,
   terms: TransferTerms,
@@ -277,14 +278,14 @@ export interface Posted {
  */
 export async function postTransfer(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   body: TransferRequest,
   attempt: Attempt,
-  options: { dry_run: boolean },
+  options: PostOptions,
 ): Promise<Posted> {
   assertForm(body);
   const command = transferCommand(body, { ...attempt, item: 0, request: canonicalRequest(body) });
-  const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
+  const submit = submitterOf(books, options);
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');
   const transfer = await transferFor(books, scope, command, outcome, termsOf(body));

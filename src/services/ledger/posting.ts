@@ -65,6 +65,8 @@ export interface Command {
   exchange?: string | undefined;
   /** Data of the event, as JSON. For hold steps the database completes it: see `holdEvent`. */
   event: string;
+  /** What the request is bound to beside the rules of the accounts, as JSON with `limits_id` or `reach`. */
+  bound?: string;
   /** Why it cannot be carried out for what it says itself: kept under the key, and never posted. */
   refused?: Problem;
   /** The transfer to reverse or the hold to act on. */
@@ -122,6 +124,7 @@ const parameterTypes = [
   'smallint[]',
   separated,
   'smallint[]',
+  separated,
   separated,
   separated,
   'integer[]',
@@ -241,6 +244,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     plainArray(requests, ({ item }) => item),
     separatedTexts(requests, ({ operation }) => operation),
     separatedTexts(requests, ({ request }) => request),
+    separatedTexts(requests, ({ bound }) => bound),
     plainArray(firstCommands, itself),
     plainArray(groups, itself),
     plainArray(commands, ({ link_id }) => link_id),
@@ -264,6 +268,19 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     plainArray(legs, ({ leg }) => leg.currency),
     plainArray(legs, ({ leg }) => leg.reverses_leg),
   ];
+}
+
+/** Whose books are posted to, and what who asks for it is bound to. */
+export interface Poster extends Scope {
+  /** UUID of monetary limits. */
+  limits_id?: string;
+}
+
+/** The commands of a request with what it is bound to. Most are bound to nothing, and stay as they are. */
+function bound({ limits_id, reach }: Poster, commands: readonly Command[]): readonly Command[] {
+  if (limits_id === undefined && reach === undefined) return commands;
+  const text = JSON.stringify({ limits_id, reach });
+  return commands.map((command) => ({ ...command, bound: text }));
 }
 
 /** Commands that were submitted together and are posted in one commit. */
@@ -295,13 +312,13 @@ export interface PostingOptions {
 
 export interface PostingQueue {
   /** Outcomes in the order of the commands. Throws `overloaded` or `unavailable`. */
-  submit: (scope: Scope, commands: readonly Command[]) => Promise<Outcome[]>;
+  submit: (poster: Poster, commands: readonly Command[]) => Promise<Outcome[]>;
   /**
    * What the commands would come to now. Nothing is kept, not even the key; only `look` sees the books as they would
    * then be.
    */
   rehearse: (
-    scope: Scope,
+    poster: Poster,
     commands: readonly Command[],
     look?: (tx: Transaction, outcomes: readonly Outcome[]) => Promise<void>,
   ) => Promise<Outcome[]>;
@@ -309,7 +326,7 @@ export interface PostingQueue {
    * Posts in a transaction of the caller's, past the queue: kept if that commits. For money that moves together with
    * something else, by what was read under the head that the transaction has locked (`lockHead`).
    */
-  postWithin: (tx: Transaction, scope: Scope, commands: readonly Command[]) => Promise<Outcome[]>;
+  postWithin: (tx: Transaction, poster: Poster, commands: readonly Command[]) => Promise<Outcome[]>;
   /** Commands waiting now. */
   depth: () => number;
   /** Resolves when all that was submitted has its outcome. */
@@ -482,7 +499,8 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
     const name = `${scope.tenant_id} ${scope.environment}`;
     let lane = lanes.get(name);
     if (lane === undefined) {
-      lane = { scope, waiting: [], depth: 0, calls: 0 };
+      const { tenant_id, environment } = scope;
+      lane = { scope: { tenant_id, environment }, waiting: [], depth: 0, calls: 0 };
       lanes.set(name, lane);
     }
     return lane;
@@ -493,24 +511,24 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
   }
 
   return {
-    submit(scope, commands) {
+    submit(poster, commands) {
       if (commands.length === 0) return Promise.resolve([]);
       if (depth + commands.length > options.queue_limit) return Promise.reject(overloaded());
-      const lane = laneOf(scope);
+      const lane = laneOf(poster);
       return new Promise<Outcome[]>((resolve, reject) => {
-        lane.waiting.push({ commands, resolve, reject });
+        lane.waiting.push({ commands: bound(poster, commands), resolve, reject });
         lane.depth += commands.length;
         depth += commands.length;
         start(lane);
       });
     },
-    rehearse: (scope, commands, look) =>
-      db.rehearse(scope, async (tx) => {
-        const outcomes = await callOnce(tx, scope, commands);
+    rehearse: (poster, commands, look) =>
+      db.rehearse(poster, async (tx) => {
+        const outcomes = await callOnce(tx, poster, bound(poster, commands));
         await look?.(tx, outcomes);
         return outcomes;
       }),
-    postWithin: callOnce,
+    postWithin: (tx, poster, commands) => callOnce(tx, poster, bound(poster, commands)),
     depth: () => depth,
     drain() {
       if (!busy()) return Promise.resolve();

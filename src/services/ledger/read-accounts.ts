@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
+import { Personal } from '../../platform/access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
@@ -102,18 +103,20 @@ export async function getAccount(
 
 const Filters = Type.Object(
   {
-    q: Type.Optional(Text({ min: 1, max: 255, description: 'Part of the name, in any case' })),
+    q: Type.Optional(Personal(Text({ min: 1, max: 255, description: 'Part of the name, in any case' }))),
     currency: Type.Optional(Currency),
     type: Type.Optional(AccountType),
     chart_code: Type.Optional(ChartCode),
     status: Type.Optional(AccountStatus),
     metadata: Type.Optional(
-      Type.String({
-        maxLength: 600,
-        pattern: '^[A-Za-z0-9_.:-]{1,64}:[^\\u0000\\p{Surrogate}]*$',
-        description: 'One label, as name:value',
-        examples: ['customer:42'],
-      }),
+      Personal(
+        Type.String({
+          maxLength: 600,
+          pattern: '^[A-Za-z0-9_.:-]{1,64}:[^\\u0000\\p{Surrogate}]*$',
+          description: 'One label, as name:value',
+          examples: ['customer:42'],
+        }),
+      ),
     ),
   },
   { additionalProperties: false },

@@ -1,5 +1,6 @@
 /** What became of a request, by its idempotency key. */
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { ProblemBody, problemBody } from '../../platform/http.ts';
 import { formatId, parseId } from '../../platform/ids.ts';
@@ -31,7 +32,7 @@ const outcome = {
       { additionalProperties: true, description: 'Problem details of what was refused' },
     ),
   ),
-  request: Type.Unknown({ description: 'The body that was sent' }),
+  request: Personal(Type.Unknown({ description: 'The body that was sent' })),
 };
 
 export const KeptAttempt = Type.Object({

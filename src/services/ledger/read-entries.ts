@@ -1,6 +1,7 @@
 /** Entries of an account: listed, and summed over a range. */
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
+import { Personal } from '../../platform/access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { formatId, Id } from '../../platform/ids.ts';
@@ -254,7 +255,7 @@ export const AccountEntry = Type.Object({
   balance: Entry.properties.balance,
   effective_date: IsoDate,
   created_at: Timestamp,
-  description: Type.Optional(Type.String()),
+  description: Type.Optional(Personal(Type.String())),
   counterparties: Type.Array(Id('acc'), { description: 'The other accounts of the transfer' }),
   reverses_leg: Entry.properties.reverses_leg,
 });

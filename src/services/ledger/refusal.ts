@@ -72,6 +72,18 @@ function inWords(command: Command, outcome: Outcome): Problem {
         short,
       });
     }
+    case 'limit_exceeded': {
+      const limit = String(detail['limit']);
+      const currency = String(detail['currency']);
+      const [allowed, left] = [moneyOf(detail, 'allowed'), moneyOf(detail, 'left')];
+      return refuse(
+        code,
+        limit === 'currency'
+          ? `The key may move no ${currency}.`
+          : `The key may move ${allowed?.amount} ${currency} ${limit === 'per_day' ? 'a day' : 'at once'}; ${left?.amount} ${currency} are left.`,
+        { limit, currency, ...(limit === 'currency' ? {} : { allowed, left }) },
+      );
+    }
     case 'currency_mismatch':
       return refuse(code, `Account ${account} is kept in ${text(detail['account_currency'])}.`, {
         ...extra,

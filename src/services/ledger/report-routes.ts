@@ -78,7 +78,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/balance',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'Balances of an account, now or at a past moment',
           tags: ['accounts'],
@@ -98,7 +98,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/entries',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true, sensitive: true },
         schema: {
           summary: 'Entries of an account with its running balance, newest first',
           tags: ['accounts'],
@@ -118,7 +118,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/accounts/:account_id/statement',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true, sensitive: true },
         schema: {
           summary: 'Statement of an account for a period, as JSON in pages or as CSV',
           tags: ['accounts'],
@@ -178,7 +178,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/attempts/:key',
       {
-        config: { permission: 'attempts:read' },
+        config: { permission: 'attempts:read', sensitive: true },
         schema: {
           summary: 'What became of a request, by its Idempotency-Key',
           tags: ['attempts'],

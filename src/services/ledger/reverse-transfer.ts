@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import type { Scope } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
@@ -10,8 +11,9 @@ import type { Books } from './books.ts';
 import { IsoDate, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
 import { type Posted, transferEvent, transferFor } from './post-transfer.ts';
-import type { Command, Leg, Side } from './posting.ts';
+import type { Command, Leg, Poster, Side } from './posting.ts';
 import { commandOrRefusal } from './refusal.ts';
+import { type PostOptions, submitterOf } from './submit.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
 export const ReversalRequest = Type.Object(
@@ -33,7 +35,7 @@ export const ReversalRequest = Type.Object(
       ),
     ),
     effective_date: Type.Optional(IsoDate),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
@@ -118,18 +120,14 @@ function legsOf(body: ReversalRequest, original: readonly Static<typeof Original
   return left.map((leg) => take(leg, leg.amount - leg.reversed));
 }
 
-/**
- * Takes a transfer back, in part or whole: the same legs on the other side, linked to the original. What the
- * reversals of a transfer take back together never exceeds it; the database holds that.
- */
-export async function reverseTransfer(
+/** The command that takes a transfer back as far as a body says. */
+export async function reversalCommand(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: ReversalRequest,
   attempt: Attempt,
-  options: { dry_run: boolean },
-): Promise<Posted> {
+): Promise<Command> {
   if (body.legs !== undefined && body.amount !== undefined) {
     throw refuseRequest('malformed_request', 'amount cannot stand beside legs.', {
       errors: [{ pointer: '/amount', detail: 'cannot stand beside legs' }],
@@ -139,7 +137,7 @@ export async function reverseTransfer(
   const reverses_id = formatId('trf', uuid);
   const original = await readOriginal(books, scope, uuid);
   const identity = { ...attempt, item: 0, request: canonicalRequest(body) };
-  const command = commandOrRefusal(identity, (): Command => {
+  return commandOrRefusal(identity, (): Command => {
     const effective_date = body.effective_date === undefined ? undefined : existingDate(body.effective_date);
     const id = newUuid();
     const legs = legsOf(body, original);
@@ -155,11 +153,31 @@ export async function reverseTransfer(
       legs,
     };
   });
-  const submit = options.dry_run ? books.posting.rehearse : books.posting.submit;
+}
+
+/**
+ * Takes a transfer back, in part or whole: the same legs on the other side, linked to the original. What the
+ * reversals of a transfer take back together never exceeds it; the database holds that.
+ */
+export async function reverseTransfer(
+  books: Books,
+  scope: Scope,
+  uuid: string,
+  body: ReversalRequest,
+  attempt: Attempt,
+  options: PostOptions,
+): Promise<Posted> {
+  const { description, metadata } = body;
+  const command = await reversalCommand(books, scope, uuid, body, attempt);
+  const submit = submitterOf(books, options);
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');
   return {
-    transfer: await transferFor(books, scope, command, outcome, { description, metadata, reverses_id }),
+    transfer: await transferFor(books, scope, command, outcome, {
+      description,
+      metadata,
+      reverses_id: formatId('trf', uuid),
+    }),
     replayed: outcome.replayed,
   };
 }

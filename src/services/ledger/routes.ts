@@ -6,6 +6,7 @@ import { etagOf, IfMatchHeaders } from '../../platform/etag.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
+import { approvalsOf, reservedFor } from './approval.ts';
 import type { Books } from './books.ts';
 import { addToChart, ChartRequest, listChart } from './chart.ts';
 import { Account, ChartEntry, Transfer } from './contract.ts';
@@ -39,6 +40,7 @@ const TransferParams = Type.Object({ transfer_id: Id('trf') });
 export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = books;
+    const approvals = approvalsOf(books);
 
     app.get(
       '/api/v2/chart-of-accounts',
@@ -76,7 +78,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'List accounts, newest first',
           tags: ['accounts'],
@@ -98,7 +100,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/accounts',
       {
-        config: { permission: 'accounts:open' },
+        config: { permission: 'accounts:open', heeds_labels: true },
         schema: {
           summary: 'Open an account',
           tags: ['accounts'],
@@ -115,6 +117,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           request.body,
           attempt,
         );
+        if (!replayed) request.audit({ after: account });
         answerCreated(reply, `/api/v2/accounts/${account.id}`, replayed);
         reply.header('etag', etagOf(version));
         return account;
@@ -124,7 +127,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/accounts/:account_id',
       {
-        config: { permission: 'accounts:read' },
+        config: { permission: 'accounts:read', heeds_labels: true },
         schema: {
           summary: 'An account with its balances now',
           tags: ['accounts'],
@@ -145,7 +148,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.patch(
       '/api/v2/accounts/:account_id',
       {
-        config: { permission: 'accounts:edit' },
+        config: { permission: 'accounts:edit', heeds_labels: true },
         schema: {
           summary: 'Edit name, labels and balance rules',
           tags: ['accounts'],
@@ -155,9 +158,17 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           response: { 200: Account, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
         const uuid = uuidOf('acc', params.account_id);
-        const { account, version } = await editAccount(books, caller, uuid, body, headers['if-match']);
+        const { account, version, before } = await editAccount(
+          books,
+          caller,
+          uuid,
+          body,
+          headers['if-match'],
+        );
+        request.audit({ before, after: account });
         reply.header('etag', etagOf(version));
         return account;
       },
@@ -171,7 +182,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       app.post(
         `/api/v2/accounts/:account_id/${verb}`,
         {
-          config: { permission },
+          config: { permission, heeds_labels: true },
           schema: {
             summary,
             tags: ['accounts'],
@@ -179,13 +190,15 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
             response: { 200: Account, ...refusals },
           },
         },
-        async ({ caller, params }, reply) => {
-          const { account, version } = await setStatus(
+        async (request, reply) => {
+          const { caller, params } = request;
+          const { account, version, before } = await setStatus(
             books,
             caller,
             uuidOf('acc', params.account_id),
             status,
           );
+          request.audit({ before, after: account });
           reply.header('etag', etagOf(version));
           return account;
         },
@@ -195,7 +208,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:read' },
+        config: { permission: 'transfers:read', heeds_labels: true },
         schema: {
           summary: 'List transfers, newest first',
           tags: ['transfers'],
@@ -217,7 +230,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', approval: approvals.transfer, heeds_labels: true },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -229,7 +242,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers');
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const { transfer, replayed } = await postTransfer(
           books,
           request.caller,
@@ -246,7 +262,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
-        config: { permission: 'transfers:post' },
+        config: { permission: 'transfers:post', approval: approvals.batch, heeds_labels: true },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -258,7 +274,11 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/transfers/batch');
-        const options = { dry_run: request.query.dry_run ?? false, publicUrl: publicUrl() };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+          publicUrl: publicUrl(),
+        };
         const { result, replayed } = await postBatch(books, request.caller, request.body, attempt, options);
         if (replayed) reply.header('idempotent-replayed', 'true');
         const position = Math.max(...result.outcomes.map(({ transfer }) => transfer?.position ?? 0));
@@ -270,7 +290,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/transfers/:transfer_id',
       {
-        config: { permission: 'transfers:read' },
+        config: { permission: 'transfers:read', heeds_labels: true },
         schema: {
           summary: 'A transfer with its entries',
           tags: ['transfers'],
@@ -289,7 +309,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
-        config: { permission: 'transfers:reverse' },
+        config: { permission: 'transfers:reverse', approval: approvals.reversal, heeds_labels: true },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],
@@ -303,7 +323,10 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       async (request, reply) => {
         const { transfer_id } = request.params;
         const attempt = attemptOf(request, `/api/v2/transfers/${transfer_id}/reversals`);
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const uuid = uuidOf('trf', transfer_id);
         const { transfer, replayed } = await reverseTransfer(
           books,

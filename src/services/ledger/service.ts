@@ -4,6 +4,7 @@ import { defineService } from '../../platform/service.ts';
 import { refuse } from './errors.ts';
 import { startHoldExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
+import { limitRoutes } from './limit-routes.ts';
 import { permissions } from './permissions.ts';
 import { openPostingQueue, type PostingOptions } from './posting.ts';
 import { reportRoutes } from './report-routes.ts';
@@ -61,6 +62,7 @@ export const ledger = defineService({
         await app.register(routes(books, publicUrl));
         await app.register(holdRoutes(books));
         await app.register(reportRoutes(books, publicUrl));
+        await app.register(limitRoutes(db));
         await app.register(v1Routes(books));
       },
       stop: async () => {

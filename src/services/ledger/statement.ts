@@ -2,6 +2,8 @@
 import { stringify } from 'csv-stringify/sync';
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
+import type { Caller } from '../../platform/access/caller.ts';
+import { redactorOf } from '../../platform/access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
 import type { Database, Scope, Transaction } from '../../platform/db.ts';
 import { formatId, Id } from '../../platform/ids.ts';
@@ -248,6 +250,8 @@ function csvOf(lines: readonly Line[], header: boolean): string {
   });
 }
 
+const redact = redactorOf(AccountEntry);
+
 /** Entries read by one statement and kept in memory at a time. */
 const BATCH = 1_000;
 
@@ -258,7 +262,7 @@ const BATCH = 1_000;
  */
 export async function csvStatement(
   db: Database,
-  scope: Scope,
+  caller: Caller,
   uuid: string,
   query: StatementQuery,
 ): Promise<{ head: number; filename: string; pieces: AsyncGenerator<string> }> {
@@ -268,10 +272,10 @@ export async function csvStatement(
       errors: [{ pointer: '?cursor', detail: 'cannot stand beside csv' }],
     });
   }
-  const { head, book, sums } = await db.read(scope, async (tx) => {
-    const position = await headPosition(tx, scope, query.min_position);
-    const opened = await openBook(tx, scope, uuid, period, position);
-    return { head: position, book: opened, sums: await sumEntries(tx, scope, uuid, opened.range) };
+  const { head, book, sums } = await db.read(caller, async (tx) => {
+    const position = await headPosition(tx, caller, query.min_position);
+    const opened = await openBook(tx, caller, uuid, period, position);
+    return { head: position, book: opened, sums: await sumEntries(tx, caller, uuid, opened.range) };
   });
   const { account, range, opening } = book;
   const { currency, normal_side } = account;
@@ -284,8 +288,8 @@ export async function csvStatement(
     let after: Place | undefined;
     for (;;) {
       const place = after;
-      const rows = await db.read(scope, (tx) =>
-        fetchEntries(tx, scope, uuid, range, { order: period.by, after: place, limit: BATCH }),
+      const rows = await db.read(caller, (tx) =>
+        fetchEntries(tx, caller, uuid, range, { order: period.by, after: place, limit: BATCH }),
       );
       const entries = withBalances(normal_side, rows, balance);
       yield csvOf(
@@ -296,7 +300,9 @@ export async function csvStatement(
           position: Number(row.position),
           leg: row.leg,
           transfer_id: formatId('trf', row.transfer_id),
-          ...(row.description === null ? {} : { description: row.description }),
+          ...(row.description === null
+            ? {}
+            : redact({ description: row.description }, caller, 'accounts:read')),
           counterparties: row.counterparties.map((id) => formatId('acc', id)).join(' '),
           [row.side]: amount(row.amount),
           balance: amount(running),

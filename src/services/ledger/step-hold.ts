@@ -1,5 +1,6 @@
 /** What happens to a hold after it was placed: increment, extend, capture, release. Each is a step of its own. */
 import { type Static, Type } from 'typebox';
+import { Personal } from '../../platform/access/redaction.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
@@ -8,10 +9,11 @@ import { formatId, newUuid } from '../../platform/ids.ts';
 import { Money } from '../../platform/money.ts';
 import type { Books } from './books.ts';
 import { Hold, IsoDate, Metadata, Timestamp, Transfer } from './contract.ts';
+import { refuse } from './errors.ts';
+import { holdEvent, holdLegs, RESERVED_LABEL } from './hold-terms.ts';
 import { instantOf } from './instant.ts';
-import { type HoldTerms, holdEvent, holdLegs } from './place-hold.ts';
 import { transferEvent } from './post-transfer.ts';
-import type { Command, Outcome } from './posting.ts';
+import type { Command, Outcome, Poster } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
@@ -48,7 +50,7 @@ export const CaptureRequest = Type.Object(
     effective_date: Type.Optional(
       Type.String({ ...IsoDate, description: 'Business date; absent means the day it is recorded, UTC' }),
     ),
-    description: Type.Optional(Text({ max: 500 })),
+    description: Type.Optional(Personal(Text({ max: 500 }))),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
@@ -86,16 +88,22 @@ const TermsRow = Type.Object({
   debit_account_id: Type.String(),
   credit_account_id: Type.String(),
   currency: Type.String(),
+  reserved_for: Type.Union([Type.String(), Type.Null()]),
 });
 
 const holdTerms = {
   name: 'ledger.hold_terms',
-  text: `select id, debit_account_id, credit_account_id, currency from ledger.holds
+  text: `select id, debit_account_id, credit_account_id, currency, metadata ->> '${RESERVED_LABEL}' as reserved_for
+         from ledger.holds
          where tenant_id = $1 and environment = $2 and id = $3`,
 };
 
 /** What never changes of a hold, or undefined if there is no such hold. */
-async function findTerms(books: Books, scope: Scope, uuid: string): Promise<HoldTerms | undefined> {
+async function findTerms(
+  books: Books,
+  scope: Scope,
+  uuid: string,
+): Promise<Static<typeof TermsRow> | undefined> {
   const [row] = await books.db.read(scope, (tx) =>
     tx.rows(TermsRow, holdTerms, [scope.tenant_id, scope.environment, uuid]),
   );
@@ -116,13 +124,18 @@ interface Step {
 
 function stepCommand(
   uuid: string,
-  terms: HoldTerms | undefined,
+  terms: Static<typeof TermsRow> | undefined,
   body: unknown,
   attempt: Attempt,
   step: Step,
 ): Command {
   const identity = { ...attempt, item: 0, request: canonicalRequest(body) };
   return commandOrRefusal(identity, () => {
+    if (typeof terms?.reserved_for === 'string') {
+      throw refuse('hold_reserved', `${formatId('hld', uuid)} stands for ${terms.reserved_for}.`, {
+        reserved_for: terms.reserved_for,
+      });
+    }
     const id = newUuid();
     const { kind, expires_at, final, description, metadata } = step;
     const amount = step.amount === undefined ? undefined : positiveAmount(step.amount);
@@ -171,7 +184,7 @@ function doneAt(command: Command, outcome: Outcome | undefined): { position: big
  */
 async function post<Answer>(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   command: Command,
   options: { dry_run: boolean },
   read: (tx: Transaction, position: bigint, resultId: string) => Promise<Answer>,
@@ -194,7 +207,7 @@ async function post<Answer>(
 /** Holds more. */
 export async function incrementHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: IncrementRequest,
   attempt: Attempt,
@@ -208,7 +221,7 @@ export async function incrementHold(
 /** Lets a hold last longer. */
 export async function extendHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: ExtensionRequest,
   attempt: Attempt,
@@ -222,7 +235,7 @@ export async function extendHold(
 /** Posts held money to the credit account: part of it, as often as something remains, or all. */
 export async function captureHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: CaptureRequest,
   attempt: Attempt,
@@ -247,7 +260,7 @@ export async function captureHold(
 /** Gives held money back to the debit account, in part or whole. */
 export async function releaseHold(
   books: Books,
-  scope: Scope,
+  scope: Poster,
   uuid: string,
   body: ReleaseRequest,
   attempt: Attempt,

@@ -43,10 +43,11 @@ revoke execute on function ledger.money, ledger.hold_event from public;
 -- It is the only way to move money: it locks the head of the tenant's ledger, so that one batch follows the other;
 -- finds what was attempted before; decides each command against the balances that the ones before it leave; and
 -- writes all of it in a handful of set-wise statements. Nothing is looked up within the loop but holds and reversed
--- transfers. A request is described by a member of each of p_keys, p_first_items, p_operations, p_requests and
+-- transfers. A request is described by a member of each of p_keys, p_first_items, p_operations, p_requests, p_bounds and
 -- p_first_commands, which tells where its commands begin and, in one more member, where the last ones end. A command is
 -- described by the i-th member of each of the other arrays, its legs by members of the p_leg_ arrays:
 --
+--   p_bounds     of a request: what it is bound to, as JSON with `limits_id` or `reach` (0004_bounds.sql); null if nothing
 --   p_kinds      1 transfer, 2 reversal, 3 place a hold, 4 increment, 5 extend, 6 capture, 7 release, 8 expire
 --   p_groups     commands that stand beside each other with the same number are posted all or none; null stands for itself
 --   p_refs       the transfer to reverse; the hold to act on
@@ -74,6 +75,7 @@ create function ledger.post(
   p_first_items smallint[],
   p_operations text[],
   p_requests text[],
+  p_bounds text[],
   p_first_commands integer[],
   p_groups integer[],
   p_link_ids uuid[],
@@ -167,6 +169,16 @@ declare
   s_captured bigint[] := '{}';
   s_released bigint[] := '{}';
   s_expires timestamptz[] := '{}';
+  -- by monetary limit of a currency; `u_used` as the commands decided so far leave it
+  u_name text[];
+  u_per_transfer bigint[];
+  u_per_day bigint[];
+  u_before bigint[];
+  u_used bigint[];
+  u_group bigint[]; -- before the first command of the group
+  v_day date;
+  v_bound jsonb;
+  v_request integer := 1;
   v_hold holds%rowtype;
   v_original transfers%rowtype;
   v_known record;
@@ -279,6 +291,24 @@ begin
     end if;
   end if;
 
+  if p_bounds is not null then
+    v_day := day_of(p_tenant_id, v_now);
+    select array_agg(a.limits_id || ' ' || a.currency), array_agg(a.per_transfer), array_agg(a.per_day),
+           array_agg(coalesce(u.used, 0))
+      into u_name, u_per_transfer, u_per_day, u_before
+      from (select distinct (b::jsonb ->> 'limits_id')::uuid as id from unnest(p_bounds) b) w
+      cross join lateral (
+        select * from limit_amounts m
+          where m.tenant_id = p_tenant_id and m.environment = p_environment and m.limits_id = w.id offset 0
+      ) a
+      left join lateral (
+        select used from limit_usage m
+          where m.tenant_id = p_tenant_id and m.environment = p_environment and m.limits_id = a.limits_id
+            and m.currency = a.currency and m.day = v_day offset 0
+      ) u on true;
+    u_used := u_before;
+  end if;
+
   for i in 1..n loop
     l_first := p_first_legs[i];
     l_last := p_first_legs[i + 1] - 1;
@@ -292,6 +322,15 @@ begin
     v_refusal := null;
     v_context := null;
     l_applied := l_first - 1;
+    if p_bounds is not null then
+      while p_first_commands[v_request + 1] <= i loop
+        v_request := v_request + 1;
+      end loop;
+      v_bound := p_bounds[v_request]::jsonb;
+      if i = i_group then
+        u_group := u_used;
+      end if;
+    end if;
 
     if p_refusals[i] is not null then
       v_refusal := p_refusals[i]::json ->> 'code';
@@ -335,6 +374,17 @@ begin
             v_refusal := 'reversal_exceeds_transfer';
           end if;
         end if;
+      end if;
+
+      if v_refusal is null and v_bound is not null then
+        select * into u_used, v_refusal, v_context from check_bounds(p_tenant_id, p_environment, v_bound,
+          array(select p_accounts[p_leg_slots[x]] from generate_series(l_first, l_last) x
+                where p_leg_credits[x] <> a_credit_normal[p_leg_slots[x]]),
+          array(select p_leg_currencies[x] from generate_series(l_first, l_last) x where not p_leg_credits[x]
+                group by 1 order by 1),
+          array(select least(sum(p_leg_amounts[x]), c_max)::bigint from generate_series(l_first, l_last) x
+                where not p_leg_credits[x] group by p_leg_currencies[x] order by p_leg_currencies[x]),
+          true, u_name, u_per_transfer, u_per_day, u_used);
       end if;
 
       if v_refusal is null then
@@ -483,6 +533,16 @@ begin
         end if;
       end if;
 
+      if v_refusal is null and v_bound is not null and k <> 8 then
+        -- What is held counts when it is captured; releasing and extending move nothing.
+        select * into u_used, v_refusal, v_context from check_bounds(p_tenant_id, p_environment, v_bound,
+          array(select p_accounts[p_leg_slots[x]] from generate_series(l_first, l_last) x
+                where p_leg_credits[x] <> a_credit_normal[p_leg_slots[x]]),
+          case when k in (3, 4, 6) then array[p_leg_currencies[l_first]] else '{}' end,
+          case when k in (3, 4, 6) then array[case k when 6 then v_amount else v_hold.amount end] else '{}' end,
+          k = 6, u_name, u_per_transfer, u_per_day, u_used);
+      end if;
+
       if v_refusal is null and v_change > 0 then
         for x in l_first..l_last loop
           s := p_leg_slots[x];
@@ -564,6 +624,7 @@ begin
     end if;
 
     if v_refusal is not null then
+      u_used := u_group;
       -- Whatever legs were applied are taken back: those of the command, and of the group before it, if it was posted.
       if v_code[i_group] is null then
         l_first := p_first_legs[i_group];
@@ -600,6 +661,14 @@ begin
       -- Somebody edited one of the accounts without holding the head: it has moved since it was read.
       raise exception 'an account was changed while a batch was posted to it' using errcode = 'serialization_failure';
     end if;
+  end if;
+
+  if p_bounds is not null then
+    insert into limit_usage as m (tenant_id, environment, limits_id, currency, day, used)
+      select p_tenant_id, p_environment, split_part(u_name[x], ' ', 1)::uuid, split_part(u_name[x], ' ', 2), v_day, u_used[x]
+      from generate_subscripts(u_name, 1) x
+      where u_used[x] > u_before[x]
+      on conflict (tenant_id, environment, limits_id, currency, day) do update set used = excluded.used;
   end if;
 
   if v_any_step then

@@ -1,6 +1,7 @@
 /** An account as the v1 API shows it: a liability in the tenant's base currency, under its number. */
 import { type Static, Type } from 'typebox';
 import type { Caller } from '../../../platform/access/caller.ts';
+import { Personal } from '../../../platform/access/redaction.ts';
 import type { Transaction } from '../../../platform/db.ts';
 import { Text } from '../../../platform/http.ts';
 import { formatMoney } from '../../../platform/money.ts';
@@ -12,7 +13,7 @@ import type { NumberLiteral } from './json.ts';
 
 export const V1Account = Type.Object({
   id: Type.Integer({ description: 'Number of the account', examples: [1] }),
-  name: Type.String(),
+  name: Personal(Type.String()),
   balance: Type.Unsafe<NumberLiteral>({
     type: 'number',
     description: "In major units of the tenant's base currency, exact to the digit",
@@ -25,7 +26,7 @@ export type V1Account = Static<typeof V1Account>;
 
 /** What is wanted of a new or an existing account. Unknown fields are ignored, as they always were. */
 export const V1AccountRequest = Type.Object({
-  name: Text({ min: 1, max: 255, description: 'Need not be unique', examples: ['Ana Souza'] }),
+  name: Personal(Text({ min: 1, max: 255, description: 'Need not be unique', examples: ['Ana Souza'] })),
   // `parseBody` has made a number its source text by the time that this is checked.
   balance: Type.Unsafe<string>({
     type: ['number', 'string'],

@@ -4,6 +4,7 @@
  *
  * Source: ECMAScript proposal JSON.parse source text access (`context.source`, `JSON.rawJSON`), in Node since 22.
  */
+import { withoutQuotation } from '../../../platform/json.ts';
 import { refuse } from '../../../platform/problem.ts';
 
 declare global {
@@ -31,8 +32,12 @@ function sourceOf(context: unknown): string {
   throw new Error('JSON.parse gives no source text: this needs Node 22 or later');
 }
 
-/** The value of a body, a number called `balance` in it as its source text. An empty body is undefined. */
-export function parseBody(text: string): unknown {
+/**
+ * The value of a body, a number called `balance` in it as its source text. An empty body is undefined.
+ *
+ * @param options.mayQuote whether a refusal may quote it
+ */
+export function parseBody(text: string, { mayQuote = true } = {}): unknown {
   if (text === '') return undefined;
   if (text.length > MAX_BODY_CHARACTERS) {
     throw refuse(
@@ -47,6 +52,9 @@ export function parseBody(text: string): unknown {
   } catch (error) {
     // A RangeError is one of the stack: the body is nested too deeply.
     if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error;
-    throw refuse('malformed_request', `The body is not JSON that can be read: ${String(error)}`);
+    throw refuse(
+      'malformed_request',
+      `The body is not JSON that can be read: ${mayQuote ? String(error) : withoutQuotation(String(error))}`,
+    );
   }
 }

@@ -6,14 +6,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { Check } from 'typebox/value';
+import { sees } from '../../../platform/access/redaction.ts';
+import type { Approval } from '../../../platform/approvals/route.ts';
 import { ProblemBody } from '../../../platform/http.ts';
 import type { Attempt } from '../../../platform/idempotency.ts';
 import { IdempotencyHeaders } from '../../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';
+import { formatMoney } from '../../../platform/money.ts';
 import { Problem } from '../../../platform/problem.ts';
 import type { Books } from '../books.ts';
 import { refuse } from '../errors.ts';
 import { getAccount, listAccounts, numberOf, V1Account, V1AccountRequest, v1AccountOf } from './account.ts';
+import { minorOfHundredths } from './amount.ts';
 import { createAccount } from './create-account.ts';
 import { deleteAccount } from './delete-account.ts';
 import { parseBody } from './json.ts';
@@ -40,6 +45,16 @@ const TransferParams = Type.Object({
 
 const documented = { tags: ['v1'], deprecated: true };
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
+
+/** What a policy covers is refused here. Setting a balance moves money, and how much is not known before it is done. */
+const adjusting: Approval = { refused: true, also: ['transfers:post'] };
+const transferring: Approval = {
+  refused: true,
+  amounts: ({ caller, params }) => {
+    if (!Check(TransferParams, params)) return undefined;
+    return [formatMoney(minorOfHundredths(params.amount, caller.base_currency), caller.base_currency)];
+  },
+};
 
 /** Unlike v2, v1 takes a request without an idempotency key: it then stands for itself. */
 function attemptOf(request: FastifyRequest, path: string): Attempt {
@@ -77,7 +92,8 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
     app.addContentTypeParser<string>(
       'application/json',
       { parseAs: 'string' },
-      async (_request: FastifyRequest, text: string) => parseBody(text),
+      async ({ caller }: FastifyRequest, text: string) =>
+        parseBody(text, { mayQuote: sees(caller, 'personal') }),
     );
     // The compiled serializers would write a balance by way of a JS number.
     app.setSerializerCompiler(() => JSON.stringify);
@@ -112,7 +128,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.post(
         `/api/v1/accounts${slash}`,
         {
-          config: { permission: 'accounts:adjust' },
+          config: { permission: 'accounts:adjust', approval: adjusting },
           schema: {
             ...collection,
             summary: 'Open an account with a balance',
@@ -158,7 +174,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.put(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:adjust' },
+          config: { permission: 'accounts:adjust', approval: adjusting },
           schema: {
             ...item,
             summary: 'Set name and balance; the balance by an adjusting posting',
@@ -187,7 +203,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.delete(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:adjust' },
+          config: { permission: 'accounts:adjust', approval: adjusting },
           schema: {
             ...item,
             summary: 'Sweep the balance away and close the account',
@@ -212,7 +228,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
           url: `/api/v1/transfer/:from/:to/:amount${slash}`,
           // A HEAD made of this GET would move money, too.
           exposeHeadRoute: false,
-          config: { permission: 'transfers:post', changes_state: true },
+          config: { permission: 'transfers:post', changes_state: true, approval: transferring },
           schema: {
             ...item,
             summary:

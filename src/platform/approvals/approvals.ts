@@ -1,0 +1,117 @@
+/**
+ * Four eyes: policies turn a permitted action into a proposal, which somebody else approves or rejects. Mounted before
+ * the services, so that it sees each of their routes.
+ */
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
+import type { Access } from '../access/access.ts';
+import type { Database } from '../db.ts';
+import type { Api } from '../http.ts';
+import { parseId } from '../ids.ts';
+import { type Deciding, settleByProposer } from './decide.ts';
+import { openRulebook } from './policy.ts';
+import { Proposal } from './proposal.ts';
+import { propose } from './propose.ts';
+import { isSubject, type SubjectRoute } from './route.ts';
+import { approvalRoutes } from './routes.ts';
+import { startWorker } from './worker.ts';
+
+export interface ApprovalsOptions {
+  /** The platform's own database. */
+  db: Database;
+  access: Pick<Access, 'findPrincipal'>;
+  log: FastifyBaseLogger;
+  publicUrl: () => string;
+}
+
+export interface Approvals {
+  /** Something about access changed: policies are read anew. */
+  forget(): void;
+  /** Begins to attend to what is due, when every route is there. What it returns ends that, before the routes go. */
+  start: () => () => Promise<void>;
+  /** Reads policies no more. */
+  stop(): Promise<void>;
+}
+
+const API_PREFIX = '/api/';
+const VERSION_1 = '/api/v1/';
+
+function listOf<Item>(items: Item | Item[] | undefined): Item[] {
+  return items === undefined ? [] : Array.isArray(items) ? items : [items];
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+/** Makes every route that is registered from now on subject to the policies, and adds those of policies and proposals. */
+export async function mountApprovals(app: Api, options: ApprovalsOptions): Promise<Approvals> {
+  const { db, access, log, publicUrl } = options;
+  const subjects = new Map<string, SubjectRoute>();
+  const rulebook = await openRulebook(db, (error) =>
+    log.warn({ err: error }, 'approval policies could not be read'),
+  );
+  const deciding: Deciding = { db, app, access, log, publicUrl, routeOf: (name) => subjects.get(name) };
+
+  function guard(route: SubjectRoute) {
+    return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+      const rules = request.approved === undefined ? rulebook.of(request.caller) : undefined;
+      if (rules === undefined) {
+        done();
+        return;
+      }
+      propose(db, rules, route, request, reply).then(
+        (answered) => {
+          // Who has answered does not go on.
+          if (!answered) done();
+        },
+        (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+      );
+    };
+  }
+
+  /** The proposer sees the answer only when it is written down that this was done. */
+  async function note(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
+    const uuid = request.approved && parseId('prp', request.approved.proposal_id);
+    if (uuid !== undefined) {
+      const location = reply.getHeader('location');
+      await settleByProposer(deciding, request.caller, uuid, {
+        status: reply.statusCode,
+        ...(typeof location === 'string' ? { location } : {}),
+      });
+    }
+    return payload;
+  }
+
+  app.addHook('onRoute', (route) => {
+    const { url, method, config = {} } = route;
+    const { permission, approval = {} } = config;
+    if (!url.startsWith(API_PREFIX) || permission === undefined || approval === 'exempt') return;
+    const methods = listOf(method);
+    if (!methods.some((each) => isSubject(each, config))) return;
+    const headers = objectOf(objectOf(route.schema?.headers)['properties']);
+    const keyed = 'idempotency-key' in headers;
+    const { summary } = objectOf(route.schema);
+    const isOld = url.startsWith(VERSION_1);
+    const subject: SubjectRoute = {
+      name: `${methods.join('|')} ${url}`,
+      permission,
+      summary: typeof summary === 'string' ? summary : `${methods.join('|')} ${url}`,
+      approval,
+      keyed,
+      needs_key: keyed && !isOld,
+    };
+    subjects.set(subject.name, subject);
+    route.preHandler = [...listOf(route.preHandler), guard(subject)];
+    if (approval.answers_secret === true) route.onSend = [...listOf(route.onSend), note];
+    if (approval.refused !== true && route.schema?.response !== undefined) {
+      route.schema = { ...route.schema, response: { ...objectOf(route.schema.response), 202: Proposal } };
+    }
+  });
+  await app.register(approvalRoutes({ db, rulebook, deciding, subjects: () => [...subjects.values()] }));
+
+  return {
+    forget: () => void rulebook.refresh(),
+    start: () => startWorker(deciding, [...subjects.keys()]).stop,
+    stop: () => rulebook.stop(),
+  };
+}

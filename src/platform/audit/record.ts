@@ -1,0 +1,164 @@
+/**
+ * The record of each request that changes something or reads what is confidential: collected beside the route, written
+ * before the answer leaves. What only wants to look at what is not confidential is not recorded.
+ */
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from '../access/caller.ts';
+import { type Api, problemAnswer, problemCodeOf } from '../http.ts';
+import type { Metrics } from '../metrics.ts';
+import { refuse } from '../problem.ts';
+import type { AuditedChange, AuditRecord, AuditTrail } from './write.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /**
+     * Says what the request changes, for its record: the public id of the thing, and its public form before and after.
+     * Called again, it adds to what was said. Members named like secrets are taken out when it is written.
+     */
+    audit(change: AuditedChange): void;
+    /** Whether the route has written the record of the request itself, in the commit of what it did. */
+    audit_written: boolean;
+  }
+}
+
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+const API_PREFIX = '/api/';
+
+const changes = new WeakMap<FastifyRequest, AuditedChange>();
+
+function isSensitiveRead(request: FastifyRequest): boolean {
+  const { config } = request.routeOptions;
+  return request.method === 'GET' && config.sensitive === true && config.changes_state !== true;
+}
+
+/** Whether a request has a record: somebody known asks to change something, or to read what is confidential. */
+function isAudited(request: FastifyRequest): boolean {
+  const caller: Caller | undefined = request.caller;
+  if (caller === undefined) return false;
+  const { config } = request.routeOptions;
+  return !safeMethods.has(request.method) || config.changes_state === true || isSensitiveRead(request);
+}
+
+function isDryRun(query: unknown): boolean {
+  const asked = typeof query === 'object' && query !== null && 'dry_run' in query ? query.dry_run : false;
+  // Of a request that was refused before validation it is a text still.
+  return asked === true || asked === 'true';
+}
+
+const publicId = /\b[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}\b/;
+
+/** The thing that the answer or the path names, where the route says nothing else: what was made, or what was asked for. */
+function subjectOf(request: FastifyRequest, reply: FastifyReply): string | undefined {
+  const { params } = request;
+  const named = typeof params === 'object' && params !== null ? Object.values(params).toReversed() : [];
+  for (const place of [reply.getHeader('location'), reply.getHeader('link'), ...named]) {
+    const [id] = publicId.exec(String(place)) ?? [];
+    if (id !== undefined) return id;
+  }
+  return undefined;
+}
+
+/**
+ * What is known of a request's record before there is an outcome: who, on whose behalf, from where, what. For routes that
+ * write the record in the commit of what they do, and then set `request.audit_written`.
+ */
+function attributionOf(
+  request: FastifyRequest,
+): Omit<AuditRecord, 'outcome' | 'status' | 'code' | 'subject' | 'before' | 'after' | 'replayed'> {
+  const { caller, routeOptions } = request;
+  return {
+    tenant_id: caller.tenant_id,
+    environment: caller.environment,
+    principal: caller.principal,
+    ...(caller.on_behalf_of === undefined ? {} : { on_behalf_of: caller.on_behalf_of }),
+    address: request.ip,
+    method: request.method,
+    ...(routeOptions.url === undefined ? {} : { route: routeOptions.url }),
+    path: request.url.split('?')[0] ?? '',
+    ...(routeOptions.config.permission === undefined ? {} : { permission: routeOptions.config.permission }),
+    request_id: request.id,
+    dry_run: isDryRun(request.query),
+  };
+}
+
+function outcomeOf(status: number): AuditRecord['outcome'] {
+  if (status < 400) return 'done';
+  return status < 500 ? 'refused' : 'failed';
+}
+
+function recordOf(request: FastifyRequest, reply: FastifyReply): AuditRecord {
+  const code = problemCodeOf(request);
+  const subject = subjectOf(request, reply);
+  return {
+    ...attributionOf(request),
+    outcome: outcomeOf(reply.statusCode),
+    status: reply.statusCode,
+    ...(code === undefined ? {} : { code }),
+    replayed: reply.getHeader('idempotent-replayed') === 'true',
+    ...(subject === undefined ? {} : { subject }),
+    ...changes.get(request),
+  };
+}
+
+/** An answer that must not leave without its record, replaced by a refusal. */
+function withhold(request: FastifyRequest, reply: FastifyReply, payload: unknown, publicUrl: string): string {
+  if (payload instanceof Readable) payload.destroy();
+  for (const name of ['content-length', 'content-disposition', 'etag', 'ledger-position'])
+    reply.removeHeader(name);
+  const problem = refuse(
+    'unavailable',
+    'The audit trail cannot be written, and this is not told without a record.',
+    {
+      retry_after_s: 1,
+    },
+  );
+  return JSON.stringify(problemAnswer(request, reply, problem, publicUrl));
+}
+
+/** Records what is asked through the routes of a server. */
+export function mountAudit(
+  app: Api,
+  { trail, metrics, publicUrl }: { trail: AuditTrail; metrics: Metrics; publicUrl: () => string },
+): void {
+  const unauthenticated = metrics.counter(
+    'http_unauthenticated_total',
+    'Requests refused for want of a good credential, which are no tenant’s and stand in no audit trail',
+    [],
+  );
+  app.decorateRequest('audit_written', false);
+  app.decorateRequest('audit', function audit(this: FastifyRequest, change: AuditedChange) {
+    changes.set(this, { ...changes.get(this), ...change });
+  });
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (trail.isFull() && isAudited(request)) {
+      done(
+        refuse('unavailable', 'The audit trail cannot be written; nothing was done.', { retry_after_s: 1 }),
+      );
+      return;
+    }
+    done();
+  });
+
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (!request.url.startsWith(API_PREFIX)) {
+      done(null, payload);
+      return;
+    }
+    if (reply.statusCode === 401) {
+      unauthenticated.inc();
+      done(null, payload);
+      return;
+    }
+    if (request.audit_written || !isAudited(request)) {
+      done(null, payload);
+      return;
+    }
+    void trail.record(recordOf(request, reply)).then((isDurable) => {
+      // What was done cannot be undone, and is answered as it is. What would be told now can be kept back.
+      const isKeptBack = !isDurable && isSensitiveRead(request) && reply.statusCode < 400;
+      done(null, isKeptBack ? withhold(request, reply, payload, publicUrl()) : payload);
+    });
+  });
+}

@@ -1,0 +1,27 @@
+/** Events of the platform itself, kept with the change they tell of until they are carried. */
+import type { Scope, Transaction } from './db.ts';
+import { newUuid } from './ids.ts';
+
+export interface PlatformEvent {
+  /** As `platform.limit.near`. */
+  type: string;
+  /** Public id or name of what it is about. */
+  subject: string;
+  data: unknown;
+}
+
+/**
+ * Adds an event to the outbox, in the transaction of what it tells of. Whoever adds one holds the head of the tenant's
+ * events until it commits: sequences have no gaps, and their order is that of the commits.
+ */
+export async function addEvent(tx: Transaction, scope: Scope, event: PlatformEvent): Promise<void> {
+  await tx.run(
+    `with head as (
+       insert into platform.outbox_heads as h (tenant_id, environment, sequence) values ($1, $2, 1)
+       on conflict (tenant_id, environment) do update set sequence = h.sequence + 1
+       returning sequence)
+     insert into platform.outbox (tenant_id, environment, sequence, id, time, type, source, subject, data)
+     select $1, $2, sequence, $3, now(), $4, '/platform', $5, $6 from head`,
+    [scope.tenant_id, scope.environment, newUuid(), event.type, event.subject, JSON.stringify(event.data)],
+  );
+}

@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { createKey } from '../../../platform/access/access.ts';
+import { boot } from '../../../platform/boot.ts';
+import { readConfig } from '../../../platform/config.ts';
+import { newUuid } from '../../../platform/ids.ts';
+import { services } from '../../../services.ts';
+import { openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
+import { GOOD_PASSWORD, newBrowser, newPerson, signIn } from './testing.ts';
+
+let platform: TestPlatform;
+let bank: TestTenant;
+before(async () => {
+  platform = await openTestPlatform();
+  bank = await platform.newTenant();
+});
+after(() => platform.close());
+
+test('an invitation makes a person once, with the roles that it names', async () => {
+  const headers = { 'idempotency-key': 'ana' };
+  const body = { email: 'Ana@Bank.Example', name: 'Ana', roles: ['auditor'] };
+  const invited = await bank.post('/api/v2/invitations', body, headers);
+  const again = await bank.ask('POST', '/api/v2/invitations', body, headers);
+  assert.equal(again.headers['idempotent-replayed'], 'true');
+  assert.equal('token' in again.body, false);
+  assert.equal('token' in (await bank.get(`/api/v2/invitations/${invited.id}`)), false);
+
+  const browser = newBrowser(platform);
+  const accept = (token: string) =>
+    browser.ask('POST', '/identity/invitations/accept', { token, name: 'Ana', password: GOOD_PASSWORD });
+  const accepted = await accept(invited.token);
+  assert.deepEqual([accepted.status, accepted.body.email], [201, 'ana@bank.example']);
+  for (const bad of [invited.token, `${invited.token.slice(0, -2)}AA`, 'x', 'A'.repeat(64)]) {
+    assert.equal((await accept(bad)).body.code, 'invitation_not_good', bad);
+  }
+  const { status, accepted_by } = await bank.get(`/api/v2/invitations/${invited.id}`);
+  assert.deepEqual([status, accepted_by], ['accepted', accepted.body.person_id]);
+
+  await signIn(browser, 'ana@BANK.example');
+  assert.equal((await browser.ask('GET', '/api/v2/accounts')).status, 200);
+  const refused = await browser.ask('POST', '/api/v2/chart-of-accounts', {
+    code: '1',
+    name: 'x',
+    type: 'asset',
+  });
+  assert.deepEqual([refused.status, refused.body.permission], [403, 'chart_of_accounts:edit']);
+  assert.equal((await bank.ask('POST', '/api/v2/invitations', body)).body.code, 'person_exists');
+});
+
+test('an invitation that was revoked, replaced or has expired makes nobody', async () => {
+  const accept = (token: string) =>
+    newBrowser(platform).ask('POST', '/identity/invitations/accept', {
+      token,
+      name: 'B',
+      password: GOOD_PASSWORD,
+    });
+  const first = await bank.post('/api/v2/invitations', { email: 'b@bank.example' });
+  const second = await bank.post(`/api/v2/invitations/${first.id}/resend`);
+  assert.notEqual(first.token, second.token);
+  assert.equal((await accept(first.token)).status, 404);
+  const operator = new Client({ connectionString: platform.url });
+  await operator.connect();
+  const until = (when: string) =>
+    operator.query(`update identity.invitations set expires_at = now() + $1 where email = 'b@bank.example'`, [
+      when,
+    ]);
+  await until('-1 second');
+  assert.equal((await accept(second.token)).status, 404);
+  assert.equal((await bank.get(`/api/v2/invitations/${first.id}`)).status, 'expired');
+  await until('1 hour');
+  await operator.end();
+  await bank.post(`/api/v2/invitations/${first.id}/revoke`);
+  assert.equal((await accept(second.token)).status, 404);
+  const resent = await bank.ask('POST', `/api/v2/invitations/${first.id}/resend`);
+  assert.equal(resent.body.code, 'invitation_closed');
+
+  const other = await platform.newTenant();
+  assert.equal((await other.ask('GET', `/api/v2/invitations/${first.id}`)).status, 404);
+  assert.equal((await other.ask('POST', `/api/v2/invitations/${first.id}/revoke`)).status, 404);
+});
+
+test('two who accept one invitation at once are one person', async () => {
+  const { token } = await bank.post('/api/v2/invitations', { email: 'twice@bank.example' });
+  const answers = await Promise.all(
+    ['One', 'Two', 'Three'].map((name) =>
+      newBrowser(platform).ask('POST', '/identity/invitations/accept', {
+        token,
+        name,
+        password: GOOD_PASSWORD,
+      }),
+    ),
+  );
+  assert.deepEqual(answers.map(({ status }) => String(status)).toSorted(), ['201', '404', '404']);
+  assert.equal((await bank.get('/api/v2/people?q=twice@')).data.length, 1);
+});
+
+test('nobody invites into a role that can do more than they', async () => {
+  const key = await createKey(platform.running.platform, bank.scope, {
+    label: 'reception',
+    scopes: ['invitations:*', 'people:*'],
+  });
+  const invite = (roles: string[]) =>
+    platform.running.app.inject({
+      method: 'POST',
+      url: '/api/v2/invitations',
+      headers: { authorization: `Bearer ${key}`, 'idempotency-key': newUuid() },
+      payload: { email: 'mallory@bank.example', roles },
+    });
+  assert.equal((await invite(['administrator'])).json().code, 'permission_not_held');
+  assert.equal((await invite(['emperor'])).json().code, 'invitation_role_unknown');
+
+  // Nor takes over the account of somebody who can.
+  const boss = await newPerson(platform, bank, { roles: ['administrator'] });
+  const asReception = (method: 'POST' | 'PATCH', url: string, payload?: object) =>
+    platform.running.app.inject({
+      method,
+      url,
+      headers: { authorization: `Bearer ${key}`, 'if-match': '*' },
+      ...(payload === undefined ? {} : { payload }),
+    });
+  const moved = await asReception('PATCH', `/api/v2/people/${boss.id}`, { email: 'mallory@bank.example' });
+  assert.equal(moved.json().code, 'permission_not_held');
+  const reset = await asReception('POST', `/api/v2/people/${boss.id}/reset-factors`);
+  assert.equal(reset.json().code, 'permission_not_held');
+  const forgotten = await asReception('POST', `/api/v2/people/${boss.id}/password-resets`);
+  assert.equal(forgotten.json().code, 'permission_not_held');
+});
+
+test('passwords: a length, none of the commonest, not who one is; nothing silly', async () => {
+  const { token } = await bank.post('/api/v2/invitations', { email: 'maria.silva@bank.example' });
+  const accept = (password: string) =>
+    newBrowser(platform).ask('POST', '/identity/invitations/accept', {
+      token,
+      name: 'Maria da Silva',
+      password,
+    });
+  for (const bad of ['short', 'Password1', 'QWERTYUIOP', '1q2w3e4r', 'ｐａｓｓｗｏｒｄ１']) {
+    const refused = await accept(bad);
+    assert.deepEqual([refused.status, refused.body.code], [422, 'password_not_good'], bad);
+    assert.equal(refused.text.includes(bad), false);
+  }
+  for (const own of ['maria.silva', 'Maria.Silva@bank.example', 'mariadasilva', 'Maria da Silva']) {
+    assert.equal((await accept(own)).body.code, 'password_not_good', own);
+  }
+  assert.equal((await accept('x'.repeat(1_001))).status, 400);
+  assert.equal((await accept('só minúsculas çã')).status, 201);
+  // The same letters, composed otherwise.
+  await signIn(newBrowser(platform), 'maria.silva@bank.example', 'só minúsculas çã'.normalize('NFD'));
+});
+
+test('a person is edited, suspended, let in again and removed; sessions end at once', async () => {
+  const person = await newPerson(platform, bank, { roles: ['auditor'] });
+  const url = `/api/v2/people/${person.id}`;
+  const accounts = () => person.browser.ask('GET', '/api/v2/accounts');
+  assert.equal((await accounts()).status, 200);
+
+  const read = await bank.ask('GET', url);
+  const etag = read.headers['etag'] ?? '';
+  assert.equal((await bank.ask('PATCH', url, { name: 'New' })).status, 428);
+  const edited = await bank.ask('PATCH', url, { name: 'New' }, { 'if-match': etag });
+  assert.deepEqual([edited.status, edited.body.name], [200, 'New']);
+  assert.equal((await bank.ask('PATCH', url, { name: 'Other' }, { 'if-match': etag })).status, 412);
+  assert.equal((await accounts()).status, 200);
+
+  assert.equal((await bank.post(`${url}/suspend`)).status, 'suspended');
+  assert.equal((await accounts()).status, 401);
+  assert.equal((await bank.post(`${url}/resume`)).status, 'active');
+  assert.equal((await accounts()).status, 401);
+  await signIn(person.browser, person.email);
+  assert.equal((await accounts()).status, 200);
+
+  assert.equal((await bank.post(`${url}/remove`)).status, 'removed');
+  assert.equal((await accounts()).status, 401);
+  assert.equal((await bank.ask('POST', `${url}/resume`)).body.code, 'person_removed');
+  assert.equal((await bank.get('/api/v2/people?q=New')).data.length, 0);
+  assert.equal((await bank.get('/api/v2/people?status=removed')).data.length, 1);
+  // Somebody else may have the address then.
+  await newPerson(platform, bank, { email: person.email });
+});
+
+test('an administrator sees and ends the sessions of others, and cannot suspend themselves', async () => {
+  const admin = await newPerson(platform, bank, { roles: ['administrator'] });
+  const other = await newPerson(platform, bank, { roles: ['auditor'] });
+  await signIn(newBrowser(platform), other.email);
+  const { data } = (await admin.browser.ask('GET', `/api/v2/people/${other.id}/sessions`)).body;
+  assert.equal(data.length, 2);
+  const session_id = data[1].id;
+  const left = await admin.browser.ask('POST', `/api/v2/people/${other.id}/sessions/end`, { session_id });
+  assert.deepEqual(
+    left.body.data.map((session: { id: string }) => session.id),
+    [data[0].id],
+  );
+  assert.equal((await other.browser.ask('GET', '/api/v2/accounts')).status, 401);
+  const theirs = await admin.browser.ask('POST', `/api/v2/people/${admin.id}/sessions/end`, {
+    session_id: data[0].id,
+  });
+  assert.equal(theirs.body.code, 'session_not_found');
+  const self = await admin.browser.ask('POST', `/api/v2/people/${admin.id}/suspend`);
+  assert.equal(self.body.code, 'own_account');
+});
+
+test('people of another tenant are not there, and an address may be known to both', async () => {
+  const other = await platform.newTenant();
+  const theirs = await newPerson(platform, other, { email: 'shared@bank.example' });
+  for (const [method, path] of [
+    ['GET', ''],
+    ['PATCH', ''],
+    ['POST', '/suspend'],
+    ['POST', '/resume'],
+    ['POST', '/remove'],
+    ['POST', '/reset-factors'],
+    ['POST', '/password-resets'],
+    ['GET', '/sessions'],
+    ['POST', '/sessions/end'],
+  ] as const) {
+    const body = method === 'PATCH' ? { name: 'x' } : path === '/sessions/end' ? {} : undefined;
+    const answer = await bank.ask(method, `/api/v2/people/${theirs.id}${path}`, body, { 'if-match': '*' });
+    assert.deepEqual([answer.status, answer.body.code], [404, 'person_not_found'], path);
+  }
+  const { token } = await bank.post('/api/v2/invitations', { email: 'shared@bank.example' });
+  const accepted = await newBrowser(platform).ask('POST', '/identity/invitations/accept', {
+    token,
+    name: 'Shared',
+    password: GOOD_PASSWORD,
+  });
+  const browser = newBrowser(platform);
+  const credentials = { email: 'shared@bank.example', password: GOOD_PASSWORD };
+  assert.equal((await browser.ask('POST', '/identity/sign-in', credentials)).body.code, 'sign_in_refused');
+  const { tenant_id } = accepted.body;
+  const named = await browser.ask('POST', '/identity/sign-in', { ...credentials, tenant_id });
+  assert.equal(named.body.session.person_id, accepted.body.person_id);
+});
+
+test('whoever forgot their password chooses another with a token, once', async () => {
+  const person = await newPerson(platform, bank);
+  const url = `/api/v2/people/${person.id}/password-resets`;
+  const first = await bank.post(url);
+  const second = await bank.post(url);
+  const complete = (token: string, password = 'another good one') =>
+    newBrowser(platform).ask('POST', '/identity/password-resets/complete', { token, password });
+  assert.equal((await complete(first.token)).body.code, 'password_reset_not_good');
+  assert.equal((await complete('A'.repeat(64))).body.code, 'password_reset_not_good');
+  assert.equal((await complete(second.token, 'password1')).body.code, 'password_not_good');
+  assert.equal((await complete(second.token)).status, 204);
+  assert.equal((await complete(second.token)).status, 404);
+  assert.equal((await person.browser.ask('GET', '/identity/me')).status, 401);
+  await signIn(newBrowser(platform), person.email, 'another good one');
+
+  const third = await bank.post(url);
+  await bank.post(`/api/v2/people/${person.id}/suspend`);
+  assert.equal((await complete(third.token)).status, 404);
+  const other = await platform.newTenant();
+  assert.equal((await other.ask('POST', url)).status, 404);
+});
+
+test('a suspension is heard in another process at once', async () => {
+  const other = await boot(
+    readConfig({
+      DATABASE_URL: platform.url,
+      PORT: '0',
+      DEMO: 'false',
+      LOG_LEVEL: 'error',
+      POOL_SIZE: '2',
+    }),
+    services,
+  );
+  try {
+    const person = await newPerson(platform, bank, { roles: ['auditor'] });
+    const ask = async () => {
+      const { statusCode } = await other.app.inject({
+        url: '/api/v2/accounts',
+        cookies: Object.fromEntries(person.browser.cookies),
+      });
+      return statusCode;
+    };
+    assert.equal(await ask(), 200);
+    await bank.post(`/api/v2/people/${person.id}/suspend`);
+    // Sooner than what is remembered is looked up anew.
+    const deadline = Date.now() + 4_000;
+    while ((await ask()) !== 401) {
+      assert.ok(Date.now() < deadline, 'the session is still believed');
+      await sleep(5);
+    }
+  } finally {
+    await other.stop();
+  }
+});
+
+test('people are listed a page at a time', async () => {
+  const first = (await bank.get('/api/v2/people?limit=2')).data;
+  const page = await bank.get('/api/v2/people?limit=1');
+  const next = await bank.get(`/api/v2/people?limit=1&cursor=${page.next_cursor}`);
+  assert.deepEqual([page.data[0].id, next.data[0].id], [first[0].id, first[1].id]);
+  assert.equal(
+    first.some((person: object) => 'password_hash' in person),
+    false,
+  );
+});

@@ -1,0 +1,162 @@
+/** Signing in and out in a browser, by plain forms that need no script. */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { Check } from 'typebox/value';
+import { comesFromOwnPage } from '../../../platform/http.ts';
+import { formatId, parseId } from '../../../platform/ids.ts';
+import { html } from '../../../platform/page/html.ts';
+import { sendPage } from '../../../platform/page/layout.ts';
+import { Problem, refuse as refuseRequest } from '../../../platform/problem.ts';
+import { nextOf } from './next.ts';
+import { RecoveryCode } from './recovery-code.ts';
+import { endSessions, originOf } from './session.ts';
+import {
+  type Factor,
+  type SignInOutcome,
+  type SigningIn,
+  showSecondFactor,
+  signInWithPassword,
+} from './sign-in.ts';
+import { TotpCode } from './totp.ts';
+
+/** Longest form that is read. */
+const FORM_LIMIT_BYTES = 10_000;
+
+interface FormState {
+  next: string;
+  tenant_id: string;
+  email?: string;
+  message?: string;
+}
+
+function problem(message: string | undefined) {
+  return message === undefined ? '' : html`<p class="problem" role="alert">${message}</p>`;
+}
+
+function passwordForm({ next, tenant_id, email = '', message }: FormState) {
+  return html`<h1>Sign in</h1><section class="card">${problem(message)}
+<form method="post" action="/identity/sign-in/form" class="login">
+<input type="hidden" name="next" value="${next}"><input type="hidden" name="tenant_id" value="${tenant_id}">
+<div class="field"><label for="email">E-mail address</label><input id="email" name="email" type="email" required autocomplete="username" maxlength="254" value="${email}"></div>
+<div class="field"><label for="password">Password</label><input id="password" name="password" type="password" required autocomplete="current-password" maxlength="1000"></div>
+<button class="primary">Sign in</button></form>
+${tenant_id === '' ? '' : html`<p><a href="/identity/external/${tenant_id}?next=${encodeURIComponent(next)}">Sign in through your institution</a></p>`}
+</section>`;
+}
+
+function codeForm(sign_in: string, factors: readonly Factor[], { next, tenant_id, message }: FormState) {
+  const canType = factors.includes('totp') || factors.includes('recovery_code');
+  return html`<h1>One more step</h1><section class="card">${problem(message)}
+${
+  canType
+    ? html`<form method="post" action="/identity/sign-in/form/code" class="login">
+<input type="hidden" name="next" value="${next}"><input type="hidden" name="tenant_id" value="${tenant_id}"><input type="hidden" name="sign_in" value="${sign_in}">
+<div class="field"><label for="code">${factors.includes('totp') ? 'The six digits of your authenticator app, or a recovery code' : 'A recovery code'}</label><input id="code" name="code" required autocomplete="one-time-code" autofocus maxlength="40" class="mono"></div>
+<button class="primary">Continue</button></form>`
+    : html`<p>Your second factor is a passkey, and no recovery code is left. This page cannot ask for a passkey; sign in where one can be shown, or ask an administrator.</p>`
+}
+</section>`;
+}
+
+export function signInPages(signingIn: SigningIn): FastifyPluginAsync {
+  return async (app) => {
+    const { db, sessions } = signingIn;
+
+    // Of its own, so that forms are read here and nowhere else.
+    app.addContentTypeParser(
+      'application/x-www-form-urlencoded',
+      { parseAs: 'string', bodyLimit: FORM_LIMIT_BYTES },
+      (_request, body, done) => done(null, new URLSearchParams(String(body))),
+    );
+
+    const field = ({ body }: FastifyRequest, name: string): string =>
+      body instanceof URLSearchParams ? (body.get(name) ?? '') : '';
+    /** The tenant that a link to this page named, if it is a well-formed id. */
+    const tenantOf = (given: unknown) =>
+      typeof given === 'string' && parseId('ten', given) !== undefined ? given : '';
+    const send = (reply: FastifyReply, { next }: FormState, content: ReturnType<typeof passwordForm>) =>
+      sendPage(reply, { title: 'Sign in', caller: undefined, url: next, content });
+    const assertOwnPage = (request: FastifyRequest) => {
+      if (!comesFromOwnPage(request)) {
+        throw refuseRequest('forbidden', 'This may only be asked by a page of this site.');
+      }
+    };
+    const stateOf = (request: FastifyRequest): FormState => ({
+      next: nextOf(field(request, 'next')),
+      tenant_id: tenantOf(field(request, 'tenant_id')),
+    });
+    const goOn = (request: FastifyRequest, reply: FastifyReply, state: FormState, outcome: SignInOutcome) => {
+      if (outcome.status === 'second_factor_required') {
+        return send(reply, state, codeForm(outcome.sign_in, outcome.second_factors, state));
+      }
+      sessions.setCookie(request, reply, outcome.token);
+      return reply.redirect(state.next, 303);
+    };
+
+    app.get<{ Querystring: { next?: string; tenant_id?: string } }>(
+      '/identity/sign-in',
+      { schema: { hide: true } },
+      async ({ query }, reply) => {
+        const state = { next: nextOf(query.next), tenant_id: tenantOf(query.tenant_id) };
+        return send(reply, state, passwordForm(state));
+      },
+    );
+
+    app.post('/identity/sign-in/form', { schema: { hide: true } }, async (request, reply) => {
+      assertOwnPage(request);
+      const state = { ...stateOf(request), email: field(request, 'email').slice(0, 254) };
+      const tenant_id = parseId('ten', state.tenant_id);
+      try {
+        const outcome = await signInWithPassword(
+          signingIn,
+          {
+            email: state.email,
+            password: field(request, 'password').slice(0, 1_000),
+            ...(tenant_id === undefined ? {} : { tenant_id }),
+          },
+          originOf(request),
+        );
+        return goOn(request, reply, state, outcome);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        reply.code(error.type.status);
+        return send(reply, state, passwordForm({ ...state, message: error.message }));
+      }
+    });
+
+    app.post('/identity/sign-in/form/code', { schema: { hide: true } }, async (request, reply) => {
+      assertOwnPage(request);
+      const state = stateOf(request);
+      const code = field(request, 'code').trim();
+      try {
+        // What is neither is refused as a code that is not right.
+        const shown = Check(TotpCode, code)
+          ? { totp: code }
+          : { recovery_code: Check(RecoveryCode, code) ? code : '' };
+        const outcome = await showSecondFactor(
+          signingIn,
+          field(request, 'sign_in'),
+          shown,
+          originOf(request),
+        );
+        return goOn(request, reply, state, outcome);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        reply.code(error.type.status);
+        return send(reply, state, passwordForm({ ...state, message: error.message }));
+      }
+    });
+
+    app.post('/identity/sign-out/form', { schema: { hide: true } }, async (request, reply) => {
+      assertOwnPage(request);
+      const signed = await sessions.find(request);
+      if (signed !== undefined) {
+        await db.write({ tenant_id: signed.tenant_id, environment: 'sandbox' }, (tx) =>
+          endSessions(tx, signed, { only: signed.session_id }, formatId('usr', signed.person_id)),
+        );
+        sessions.forget();
+      }
+      sessions.clearCookie(request, reply);
+      return reply.redirect('/identity/sign-in', 303);
+    });
+  };
+}

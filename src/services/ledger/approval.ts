@@ -1,0 +1,121 @@
+/** What the routes of the ledger say about themselves to whoever asks a second person: amounts, and how to set them aside. */
+import type { FastifyRequest } from 'fastify';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Check } from 'typebox/value';
+import type { Approved } from '../../platform/approvals/execution.ts';
+import type { Approval, Reservation } from '../../platform/approvals/route.ts';
+import type { Scope } from '../../platform/db.ts';
+import { Id, uuidOf } from '../../platform/ids.ts';
+import { formatMoney, Money } from '../../platform/money.ts';
+import type { Books } from './books.ts';
+import { BatchRequest, batchCommands } from './post-batch.ts';
+import { assertForm, TransferRequest, transferCommand } from './post-transfer.ts';
+import type { Command } from './posting.ts';
+import { partsOf, releaseReserved, reserveParts, wasAttempted } from './reserve.ts';
+import { ReversalRequest, reversalCommand } from './reverse-transfer.ts';
+import type { Reserved } from './submit.ts';
+
+/** A part of a request that its route's schema has checked. */
+function checked<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
+  if (!Check(schema, value)) throw new Error('a request that is not as its route says');
+  return value;
+}
+
+/** What was reserved for a request that is carried out after its approval. */
+export function reservedFor(approved: Approved | undefined): Reserved | undefined {
+  return approved && { reserved_for: approved.proposal_id, holds: approved.holds };
+}
+
+/** What a command moves in each currency: the sum of its debits. */
+function amountsOf(commands: readonly Command[]): Money[] {
+  return commands.flatMap(({ legs }) => {
+    const sums = new Map<string, bigint>();
+    for (const { side, amount, currency } of legs) {
+      if (side === 'debit') sums.set(currency, (sums.get(currency) ?? 0n) + amount);
+    }
+    return [...sums].map(([currency, sum]) => formatMoney(sum, currency));
+  });
+}
+
+/** As commands are built for their legs alone, they are never posted under this. */
+const unposted = { key: 'unposted', operation: 'unposted' };
+
+const HoldParams = Type.Object({ hold_id: Id('hld') });
+const TransferParams = Type.Object({ transfer_id: Id('trf') });
+const WithAmount = Type.Object({ amount: Money });
+const HoldRow = Type.Object({ amount: Type.BigInt(), currency: Type.String() });
+
+/** Whether the transfers of a batch are posted all or none. */
+const isWhole = ({ atomic }: Static<typeof BatchRequest>): boolean => atomic === true;
+
+export function approvalsOf(books: Books) {
+  const common = {
+    shows_answer: true,
+    wasAttempted: (scope: Scope, key: string) => wasAttempted(books, scope, key),
+    release: (scope: Scope, proposal_id: string, holds: readonly string[]) =>
+      releaseReserved(books, scope, proposal_id, holds),
+  } satisfies Approval;
+
+  function reservation(scope: Scope, commands: readonly Command[], each: boolean): Reservation {
+    const parts = partsOf(commands);
+    return {
+      holds: parts.map(({ id }) => id),
+      place: ({ proposal_id, expires_at, dry_run }) => {
+        // What breaks a rule by what it says itself is refused now, not after somebody has approved it.
+        const refused = commands.find((command) => command.refused !== undefined)?.refused;
+        if (refused !== undefined && !each) throw refused;
+        return reserveParts(books, scope, parts, { reserved_for: proposal_id, expires_at, dry_run, each });
+      },
+    };
+  }
+
+  /** A route whose commands are known from the request. */
+  function moving(
+    commandsOf: (request: FastifyRequest) => Promise<Command[]> | Command[],
+    more: Approval & { each?: (request: FastifyRequest) => boolean } = {},
+  ): Approval {
+    const { each = () => false, ...approval } = more;
+    return {
+      ...common,
+      amounts: async (request) => amountsOf(await commandsOf(request)),
+      reserve: async (request) => reservation(request.caller, await commandsOf(request), each(request)),
+      ...approval,
+    };
+  }
+
+  const stated = ({ body }: FastifyRequest): Money[] => [checked(WithAmount, body).amount];
+
+  return {
+    transfer: moving(({ body }) => {
+      const transfer = checked(TransferRequest, body);
+      assertForm(transfer);
+      return [transferCommand(transfer, { ...unposted, item: 0, request: '' })];
+    }),
+    batch: moving(({ body }) => batchCommands(checked(BatchRequest, body), unposted), {
+      each: ({ body }) => !isWhole(checked(BatchRequest, body)),
+    }),
+    reversal: moving(async ({ caller, params, body }) => {
+      const uuid = uuidOf('trf', checked(TransferParams, params).transfer_id);
+      return [await reversalCommand(books, caller, uuid, checked(ReversalRequest, body), unposted)];
+    }),
+    /** Placing or incrementing a hold: what it says itself. Nothing is set aside beside it. */
+    hold: { ...common, amounts: stated },
+    extension: { ...common, amounts: () => [] },
+    /** A capture counts as the whole of its hold, which could otherwise be captured piece by piece. */
+    capture: {
+      ...common,
+      also: ['transfers:post'],
+      amounts: async ({ caller, params }) => {
+        const uuid = uuidOf('hld', checked(HoldParams, params).hold_id);
+        const rows = await books.db.read(caller, (tx) =>
+          tx.rows(
+            HoldRow,
+            'select amount, currency from ledger.holds where tenant_id = $1 and environment = $2 and id = $3',
+            [caller.tenant_id, caller.environment, uuid],
+          ),
+        );
+        return rows.map(({ amount, currency }) => formatMoney(amount, currency));
+      },
+    },
+  } satisfies Record<string, Approval>;
+}

@@ -1,0 +1,147 @@
+/** The audit trail of processes that are ended, and the command that verifies it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import { Client } from 'pg';
+import { createKey } from '../src/platform/access/access.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
+import { migrationSources } from '../src/platform/boot.ts';
+import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
+import { formatId, newUuid } from '../src/platform/ids.ts';
+import { migrate } from '../src/platform/migrate.ts';
+import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import { services } from '../src/services.ts';
+import { startServer } from './server.ts';
+
+let database: FreshDatabase;
+let superuser: Client;
+let platform: Database;
+let scope: Scope;
+let key: string;
+before(async () => {
+  database = await freshDatabase();
+  await migrate(database.url, migrationSources(services));
+  superuser = new Client({ connectionString: database.url });
+  await superuser.connect();
+  platform = openDatabase({
+    url: database.url,
+    role: 'platform',
+    pool_size: 2,
+    statement_timeout_ms: 5_000,
+    lock_timeout_ms: 3_000,
+    onError: () => {},
+  });
+  scope = {
+    tenant_id: await createTenant(platform, { name: 'Test', base_currency: 'BRL' }),
+    environment: 'sandbox',
+  };
+  key = await createKey(platform, scope, { label: 'test' });
+});
+after(async () => {
+  await platform.close();
+  await superuser.end();
+  await database.drop();
+});
+
+/** Runs the command and tells its exit code and output. */
+async function command(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, ['scripts/audit.ts', ...args], {
+    env: { ...process.env, DATABASE_URL: database.url },
+  });
+  const output = { out: '', err: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.err += text;
+  });
+  const code = await new Promise<number | null>((settle) => child.once('close', settle));
+  return { code, ...output };
+}
+
+test('of two processes that write at once and are killed, every request that was answered has its record', async () => {
+  const servers = await Promise.all(
+    [1, 2].map(() => startServer({ DATABASE_URL: database.url, DEMO: 'false', POOL_SIZE: '5' })),
+  );
+  const answered: string[] = [];
+  const ending = new AbortController();
+  async function ask(url: string): Promise<void> {
+    while (!ending.signal.aborted) {
+      const request_id = newUuid();
+      try {
+        const answer = await fetch(`${url}/api/v2/chart-of-accounts`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${key}`, 'request-id': request_id },
+        });
+        assert.equal(answer.status, 400);
+        answered.push(request_id);
+      } catch (error) {
+        if (error instanceof TypeError) return; // The server is gone.
+        throw error;
+      }
+    }
+  }
+  const clients = servers.flatMap(({ url }) => Array.from({ length: 8 }, () => ask(url)));
+  while (answered.length < 400) await new Promise(setImmediate);
+  for (const server of servers) server.kill('SIGKILL');
+  await Promise.all(servers.map(({ exit }) => exit));
+  ending.abort();
+  await Promise.all(clients);
+
+  const { rows } = await superuser.query<{ request_id: string }>(
+    'select request_id from platform.audit_records where tenant_id = $1',
+    [scope.tenant_id],
+  );
+  const recorded = new Set(rows.map(({ request_id }) => request_id));
+  assert.deepEqual(
+    answered.filter((request_id) => !recorded.has(request_id)),
+    [],
+  );
+  // Those of the end have no answer, and may have a record.
+  assert.ok(rows.length <= answered.length + clients.length);
+
+  // The next process seals what those have left.
+  const next = await startServer({ DATABASE_URL: database.url, DEMO: 'false', POOL_SIZE: '5' });
+  for (;;) {
+    const { rowCount } = await superuser.query('select from platform.audit_waiting');
+    if (rowCount === 0) break;
+    await new Promise(setImmediate);
+  }
+  next.kill('SIGTERM');
+  await next.exit;
+});
+
+test('the command exits with 0 when all is well, 1 when something is wrong, 2 when it could not look', async () => {
+  const tenant = formatId('ten', scope.tenant_id);
+  const clean = await command('verify', '--tenant', tenant);
+  assert.equal(clean.code, 0, clean.err);
+  assert.match(clean.out, new RegExp(`^${tenant} sandbox: all is well, `, 'm'));
+  assert.match(clean.out, /sealed up to seal \d+ with hash [0-9a-f]{64}$/m);
+  assert.match(clean.out, new RegExp(`^${tenant} live: all is well, `, 'm'));
+
+  await superuser.query('begin');
+  await superuser.query("set local session_replication_role = 'replica'");
+  const { rows } = await superuser.query<{ id: string }>(
+    `delete from platform.audit_records where tenant_id = $1
+     and id = (select id from platform.audit_records where tenant_id = $1 limit 1) returning id`,
+    [scope.tenant_id],
+  );
+  await superuser.query('commit');
+  const wrong = await command('verify', '--environment', 'sandbox');
+  assert.equal(wrong.code, 1, wrong.err);
+  assert.ok(
+    wrong.out.includes(`${formatId('aud', rows[0]?.id ?? '')}: is missing, though it was sealed`),
+    wrong.out,
+  );
+
+  for (const args of [
+    [],
+    ['mend'],
+    ['verify', '--tenant', formatId('ten', newUuid())],
+    ['verify', '--tenant', 'x'],
+  ]) {
+    const { code, out, err } = await command(...args);
+    assert.deepEqual([code, out], [2, '']);
+    assert.match(err, /^audit: [^\n]+\n$/);
+  }
+});

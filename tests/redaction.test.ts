@@ -1,0 +1,285 @@
+/** Nobody who lacks the permission learns personal data, whichever way they ask. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Type } from 'typebox';
+import { createKey } from '../src/platform/access/access.ts';
+import type { Caller } from '../src/platform/access/caller.ts';
+import { MASK, Personal, redactorOf, Secret, sees } from '../src/platform/access/redaction.ts';
+import { newUuid } from '../src/platform/ids.ts';
+import { openLog, unloggedNames } from '../src/platform/log.ts';
+import { generatedOpenApi } from '../src/platform/openapi.ts';
+import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
+
+const NAME = 'Zoraide Quintela';
+const PURPOSE = 'Xilofone for Wanderley';
+const LABEL = 'passport-K7731';
+const told = [/zoraide/i, /quintela/i, /xilofone/i, /wanderley/i, /K7731/];
+
+let platform: TestPlatform;
+let bank: TestTenant;
+/** May do everything but see personal data. */
+let blind: string;
+let account: string;
+let transfer: string;
+let hold: string;
+
+const withKey = (
+  key: string,
+  method: 'GET' | 'POST' | 'PATCH' | 'PUT',
+  url: string,
+  options: { body?: object | string; headers?: Record<string, string> } = {},
+) =>
+  platform.running.app.inject({
+    method,
+    url,
+    headers: {
+      authorization: `Bearer ${key}`,
+      ...(method === 'POST' ? { 'idempotency-key': newUuid() } : {}),
+      ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...options.headers,
+    },
+    ...(options.body === undefined ? {} : { payload: options.body }),
+  });
+
+function assertTellsNothing(answer: { body: string; headers: object }, what: string) {
+  for (const secret of told) {
+    assert.doesNotMatch(answer.body + JSON.stringify(answer.headers), secret, `${what}: ${answer.body}`);
+  }
+}
+
+before(async () => {
+  platform = await openTestPlatform();
+  bank = await platform.newTenant();
+  const scopes = ['accounts:*', 'transfers:*', 'holds:*', 'attempts:*', 'chart_of_accounts:*'];
+  blind = await createKey(platform.running.platform, bank.scope, { label: 'blind', scopes });
+  await bank.post('/api/v2/chart-of-accounts', { code: '2100', name: 'Deposits', type: 'liability' });
+  const open = async (name: string, key: string) => {
+    const body = {
+      name,
+      currency: 'BRL',
+      chart_code: '2100',
+      credit_limit: null,
+      metadata: { document: LABEL },
+    };
+    return (await bank.post('/api/v2/accounts', body, { 'idempotency-key': key })).id;
+  };
+  account = await open(NAME, 'open-1');
+  const other = await open(`Sister of ${NAME}`, 'open-2');
+  const between = {
+    debit_account_id: account,
+    credit_account_id: other,
+    amount: { amount: '10.00', currency: 'BRL' },
+    description: PURPOSE,
+    metadata: { document: LABEL },
+  };
+  transfer = (await bank.post('/api/v2/transfers', between, { 'idempotency-key': 'pay' })).id;
+  hold = (await bank.post('/api/v2/holds', between)).id;
+});
+after(() => platform.close());
+
+test('JSON: lists, things, exports and attempts show masks, and whoever may see the data sees it', async () => {
+  const today = new Date().toISOString().slice(0, 10);
+  const statement = `/api/v2/accounts/${account}/statement?from=${today}&to=${today}`;
+  for (const url of [
+    '/api/v2/accounts',
+    `/api/v2/accounts/${account}`,
+    `/api/v2/accounts/${account}/entries`,
+    statement,
+    `${statement}&format=csv`,
+    '/api/v2/transfers',
+    `/api/v2/transfers/${transfer}`,
+    '/api/v2/holds',
+    `/api/v2/holds/${hold}`,
+    '/api/v2/attempts/pay',
+    '/api/v2/attempts/open-1',
+    '/api/v1/accounts/',
+    '/api/v1/accounts/1',
+  ]) {
+    const answer = await withKey(blind, 'GET', url);
+    assert.equal(answer.statusCode, 200, answer.body);
+    assert.ok(answer.body.includes(MASK), `${url} shows a mask`);
+    assertTellsNothing(answer, url);
+    const whole = await bank.ask('GET', url);
+    assert.ok(told.some((each) => each.test(whole.text)) && !whole.text.includes(MASK), url);
+  }
+  const { name, metadata } = (await withKey(blind, 'GET', `/api/v2/accounts/${account}`)).json();
+  assert.deepEqual([name, metadata], [`Z${MASK}`, { document: MASK }]);
+  const csv = await withKey(blind, 'GET', `${statement}&format=csv`);
+  assert.match(csv.body, new RegExp(`,X${MASK},`));
+});
+
+test('pages are made of what is masked, and an edit begins with nothing that is', async () => {
+  const accept = { accept: 'text/html' };
+  for (const url of ['/api/v2/accounts', `/api/v2/accounts/${account}`, `/api/v2/transfers/${transfer}`]) {
+    const answer = await withKey(blind, 'GET', url, { headers: accept });
+    assert.match(String(answer.headers['content-type']), /^text\/html/);
+    assert.ok(answer.body.includes(MASK));
+    assertTellsNothing(answer, url);
+  }
+  const page = await withKey(blind, 'GET', `/api/v2/accounts/${account}`, { headers: accept });
+  assert.doesNotMatch(page.body, new RegExp(`value="[^"]*${MASK}"`));
+});
+
+test('what a caller writes is masked in the answer to it as well, the first time and again', async () => {
+  const body = {
+    debit_account_id: account,
+    credit_account_id: account,
+    amount: { amount: '1.00', currency: 'BRL' },
+    description: PURPOSE,
+  };
+  assertTellsNothing(await withKey(blind, 'POST', '/api/v2/transfers', { body }), 'a refused transfer');
+  const opening = { name: NAME, currency: 'BRL', chart_code: '2100' };
+  for (const replayed of [undefined, 'true']) {
+    const headers = { 'idempotency-key': 'blind-opening' };
+    const answer = await withKey(blind, 'POST', '/api/v2/accounts', { body: opening, headers });
+    assert.deepEqual([answer.statusCode, answer.headers['idempotent-replayed']], [201, replayed]);
+    assertTellsNothing(answer, 'an opened account');
+  }
+  const batch = await withKey(blind, 'POST', '/api/v2/transfers/batch', {
+    body: {
+      transfers: [{ ...body, credit_account_id: (await bank.get('/api/v2/accounts')).data[1].id }, body],
+    },
+  });
+  assert.equal(batch.statusCode, 200, batch.body);
+  assertTellsNothing(batch, 'a batch');
+});
+
+test('problems do not say what was sent', async () => {
+  const url = `/api/v2/accounts/${account}`;
+  const version = (await bank.ask('GET', url)).headers['etag'] ?? '';
+  for (const [what, method, path, options] of [
+    ['not JSON', 'POST', '/api/v2/accounts', { body: `{"name": ${NAME}}` }],
+    ['not JSON in v1', 'POST', '/api/v1/accounts', { body: `{"name": ${NAME}}` }],
+    ['too long', 'POST', '/api/v2/accounts', { body: { name: NAME.repeat(50), metadata: { a: LABEL } } }],
+    [
+      'a field too many',
+      'PATCH',
+      url,
+      { body: { name: NAME, nome: NAME }, headers: { 'if-match': version } },
+    ],
+    ['another version', 'PATCH', url, { body: { name: NAME }, headers: { 'if-match': '"0"' } }],
+    ['no such code', 'POST', '/api/v2/accounts', { body: { name: NAME, currency: 'BRL', chart_code: '9' } }],
+  ] as const) {
+    const answer = await withKey(blind, method, path, options);
+    assert.ok(answer.statusCode >= 400 && answer.statusCode < 500, `${what}: ${answer.body}`);
+    assertTellsNothing(answer, what);
+  }
+});
+
+test('a mask that is sent back is refused, so that it is not kept instead of what it stands for', async () => {
+  const url = `/api/v2/accounts/${account}`;
+  const read = await withKey(blind, 'GET', url);
+  const { name, metadata } = read.json();
+  const headers = { 'if-match': String(read.headers['etag']) };
+  const refused = await withKey(blind, 'PATCH', url, { body: { name, metadata }, headers });
+  assert.deepEqual(
+    [refused.statusCode, refused.json().errors.map(({ pointer }: { pointer: string }) => pointer)],
+    [400, ['/name', '/metadata/document']],
+  );
+  const done = await withKey(blind, 'PATCH', url, { body: { may_send: true }, headers });
+  assert.equal(done.statusCode, 200, done.body);
+  assert.equal((await bank.get(url)).name, NAME);
+});
+
+test('what is masked cannot be looked for, by a filter or by a cursor that holds one', async () => {
+  const forged = Buffer.from(
+    JSON.stringify({ filters: { q: 'zo' }, after: 'ffffffff-ffff-7fff-bfff-ffffffffffff' }),
+  ).toString('base64url');
+  for (const query of ['q=zo', `metadata=document:${LABEL}`, `cursor=${forged}`]) {
+    const refused = await withKey(blind, 'GET', `/api/v2/accounts?${query}`);
+    assert.deepEqual(
+      [refused.statusCode, refused.json().code, refused.json().permission],
+      [403, 'permission_missing', 'personal_data:read'],
+      query,
+    );
+    assert.equal((await bank.get(`/api/v2/accounts?${query}`)).data.length >= 1, true, query);
+  }
+  const page = await withKey(blind, 'GET', '/api/v2/accounts?limit=1&currency=BRL');
+  const next = await withKey(blind, 'GET', `/api/v2/accounts?limit=1&cursor=${page.json().next_cursor}`);
+  assert.equal(next.statusCode, 200, next.body);
+});
+
+const caller = (permissions: string[], narrowed: string[][] = []): Caller => ({
+  tenant_id: newUuid(),
+  environment: 'sandbox',
+  principal: { kind: 'person', id: 'usr_x', name: 'x' },
+  tenant_name: 'x',
+  base_currency: 'BRL',
+  permissions: new Set(permissions),
+  narrowed: narrowed.map((each) => ({ permissions: new Set(each), labels: { branch: '7' } })),
+  plan: 'standard',
+});
+
+test('marks are found wherever a schema has them, and a value is copied only where it is masked', () => {
+  const Thing = Type.Object({
+    id: Type.String(),
+    token: Type.Optional(Secret(Type.String())),
+    people: Type.Array(Type.Object({ name: Personal(Type.String()), age: Personal(Type.Integer()) })),
+    kin: Type.Record(Type.String(), Type.Object({ name: Personal(Type.String()) })),
+    owner: Type.Union([Type.Object({ name: Personal(Type.String()) }), Type.Null()]),
+    terms: Type.Object({ days: Type.Integer() }),
+  });
+  const thing = {
+    id: '1',
+    token: 'abc',
+    people: [{ name: 'Ana', age: 7 }],
+    kin: { mother: { name: '👩 Bia' } },
+    owner: { name: '' },
+    terms: { days: 1 },
+  };
+  const before = structuredClone(thing);
+  const redact = redactorOf(Thing);
+  assert.equal(redact(thing, caller(['personal_data:read', 'secrets:reveal'])), thing);
+  const masked = redact(thing, caller([]));
+  assert.deepEqual(masked, {
+    id: '1',
+    token: MASK,
+    people: [{ name: `A${MASK}`, age: null }],
+    kin: { mother: { name: `👩${MASK}` } },
+    owner: { name: '' },
+    terms: { days: 1 },
+  });
+  assert.deepEqual(thing, before);
+  assert.equal(masked.terms, thing.terms);
+  assert.deepEqual(redact(thing, caller(['personal_data:read'])), { ...thing, token: MASK });
+  assert.equal(redact({ ...thing, owner: null }, caller([])).owner, null);
+});
+
+test('who reaches things by a grant for some labels sees personal data where that grant says so', () => {
+  const narrow = ['accounts:read'];
+  const seeing = ['accounts:read', 'personal_data:read'];
+  assert.ok(sees(caller([], [seeing]), 'personal', 'accounts:read'));
+  assert.ok(!sees(caller([], [seeing, narrow]), 'personal', 'accounts:read'));
+  // It sees accounts beyond those labels.
+  assert.ok(!sees(caller(narrow, [seeing]), 'personal', 'accounts:read'));
+  assert.ok(!sees(caller([], [['personal_data:read']]), 'personal', 'accounts:read'));
+});
+
+/** Names of the properties that a JSON document marks, as OpenAPI shows them. */
+function markedNames(node: unknown, name = ''): string[] {
+  if (typeof node !== 'object' || node === null) return [];
+  const own = 'x-data' in node ? [name] : [];
+  return [
+    ...own,
+    ...Object.entries(node).flatMap(([key, value]: [string, unknown]) => {
+      const isParameter = key === 'schema' && 'name' in node;
+      return markedNames(value, isParameter ? String(node.name) : key);
+    }),
+  ];
+}
+
+test('every field that is marked is marked in the reference too, and never reaches the log', () => {
+  const names = new Set(markedNames(JSON.parse(generatedOpenApi(platform.running.app))));
+  assert.deepEqual(
+    [...names].filter((name) => !unloggedNames.includes(name)),
+    [],
+  );
+  assert.ok(names.size >= 5, [...names].join());
+  const lines: string[] = [];
+  const log = openLog('info', { write: (line: string) => lines.push(line) });
+  for (const name of names) {
+    log.info({ [name]: NAME, account: { [name]: NAME, owner: { [name]: NAME } } }, 'logged');
+  }
+  assert.equal(lines.length, names.size);
+  assertTellsNothing({ body: lines.join(''), headers: {} }, 'the log');
+});
