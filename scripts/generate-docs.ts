@@ -7,12 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { refuse as refuseApproval } from '../src/platform/approvals/errors.ts';
-import { boot } from '../src/platform/boot.ts';
+import { openPermissions, type Permissions } from '../src/platform/access/permission.ts';
+import { boot, ownPermissions, ownProblems } from '../src/platform/boot.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
 import { startEmbeddedPostgres } from '../src/platform/postgres.ts';
-import { type ProblemType, refuse } from '../src/platform/problem.ts';
+import type { ProblemType } from '../src/platform/problem.ts';
+import { predefinedRolesOf } from '../src/services/identity/roles/predefined.ts';
 import { services } from '../src/services.ts';
 
 const folder = new URL('../docs/generated/', import.meta.url).pathname;
@@ -24,7 +25,11 @@ const Paths = Type.Object({
     Type.String(),
     Type.Record(
       Type.String(),
-      Type.Object({ summary: Type.String(), tags: Type.Array(Type.String(), { minItems: 1 }) }),
+      Type.Object({
+        summary: Type.String(),
+        tags: Type.Array(Type.String(), { minItems: 1 }),
+        'x-permission': Type.Optional(Type.String()),
+      }),
     ),
   ),
 });
@@ -76,8 +81,7 @@ function errorsPage(): string {
     'Errors',
     'the `errors.ts` of each service',
     'Every refusal is a problem details object (RFC 9457) with one of these codes. A running server shows the same at `/errors`.\n',
-    section('Of every service', refuse.types),
-    section('Of approvals', refuseApproval.types),
+    section('Of the platform', ownProblems),
     ...services.map(({ name, problems }) => section(`Of the service ${name}`, problems)),
   );
 }
@@ -104,6 +108,40 @@ function routesPage({ paths }: Static<typeof Paths>): string {
   );
 }
 
+function permissionsPage({ paths }: Static<typeof Paths>): string {
+  const routes = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, operation]) => ({
+      permission: operation['x-permission'],
+      route: `\`${method.toUpperCase()} ${path}\``,
+    })),
+  );
+  const section = (title: string, permissions: Permissions) => {
+    const catalogue = openPermissions(permissions);
+    const rows = Object.entries(permissions).map(([permission, type]) => {
+      const kind = type.of ?? 'institution';
+      const roles = predefinedRolesOf(kind)
+        .filter(([, { permissions: patterns }]) => catalogue.expand(patterns, kind).has(permission))
+        .map(([name]) => `\`${name}\``);
+      const needed = routes.filter((each) => each.permission === permission).map(({ route }) => route);
+      return [
+        `\`${permission}\``,
+        kind === 'installation' ? `${type.meaning}. Only for who operates the installation` : type.meaning,
+        needed.join('<br>'),
+        roles.join(', '),
+      ];
+    });
+    const columns = ['permission', 'what it lets one do', 'routes that need it', 'roles that include it'];
+    return rows.length === 0 ? '' : `## ${title}\n\n${table(columns, rows)}`;
+  };
+  return page(
+    'Permissions',
+    'the `permissions.ts` of each service, its routes and the predefined roles',
+    'Every route needs one permission. Keys and roles carry permissions or patterns of them (`accounts:*`, `*:read`); [the guide to roles](../guides/roles.md) tells how they are granted.\n',
+    section('Of the platform', ownPermissions),
+    ...services.map(({ name, permissions }) => section(`Of the service ${name}`, permissions)),
+  );
+}
+
 /** The OpenAPI document of a server that is booted for it, on a PostgreSQL of its own, and stopped again. */
 async function openApiOf(data_dir: string): Promise<string> {
   const server = await startEmbeddedPostgres({ data_dir, settings: { fsync: 'off' } });
@@ -124,11 +162,13 @@ async function openApiOf(data_dir: string): Promise<string> {
 const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-docs-'));
 try {
   const openApi = await openApiOf(data_dir);
+  const paths = Value.Parse(Paths, JSON.parse(openApi));
   const files = {
     'openapi.json': openApi,
     'settings.md': settingsPage(),
     'errors.md': errorsPage(),
-    'routes.md': routesPage(Value.Parse(Paths, JSON.parse(openApi))),
+    'routes.md': routesPage(paths),
+    'permissions.md': permissionsPage(paths),
   };
   for (const [name, text] of Object.entries(files)) {
     const path = join(folder, name);

@@ -87,6 +87,9 @@ before(async () => {
   const invited = { email: `${TENANT_MARK}@bank.example`, name: TENANT_MARK };
   const invitation = await owner.post('/api/v2/invitations', invited);
   const person = await newPerson(platform, owner, { email: `${TENANT_MARK.toLowerCase()}2@bank.example` });
+  const role = { name: 'teller_here', description: MARK, permissions: ['accounts:read'] };
+  await owner.post('/api/v2/roles', role);
+  const grant = await owner.post('/api/v2/grants', { person_id: person.id, role: role.name });
   await owner.ask('PUT', '/api/v2/approval-policies/accounts:close', {});
   const proposal = await owner.post(`/api/v2/accounts/${account}/close`);
   // The audit trail writes a moment later than it answers.
@@ -100,6 +103,8 @@ before(async () => {
     person_id: { real: person.id, made_up: formatId('usr', newUuid()) },
     proposal_id: { real: proposal.id, made_up: formatId('prp', newUuid()) },
     record_id: { real: record, made_up: formatId('aud', newUuid()) },
+    grant_id: { real: grant.id, made_up: formatId('grt', newUuid()) },
+    role: { real: role.name, made_up: 'made_up' },
     action: { real: 'accounts:close', made_up: 'accounts:freeze' },
     account_id: { real: account, made_up: formatId('acc', newUuid()) },
     transfer_id: { real: transfer.id, made_up: formatId('trf', newUuid()) },
@@ -131,6 +136,7 @@ const bodies: Record<string, object> = {
   end: {},
   reject: { reason: 'mine' },
   'password-resets': {},
+  ':role': { description: 'mine' },
   ':person_id': { name: 'mine' },
   ':account_id': { name: 'mine' },
   ':key_id': { label: 'mine' },

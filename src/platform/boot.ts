@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
-import { openPermissions, platformPermissions } from './access/permission.ts';
+import { openPermissions, type Permissions, platformPermissions } from './access/permission.ts';
 import { openServiceTokens } from './access/service-token.ts';
 import { listScopes } from './access/tenant.ts';
 import { type Approvals, mountApprovals } from './approvals/approvals.ts';
@@ -58,6 +58,26 @@ export function migrationSources(services: readonly Service[]): MigrationSource[
     { name: 'platform', folder: fileURLToPath(new URL('migrations', import.meta.url)) },
     ...services.map(({ name, migrations }) => ({ name, folder: migrations })),
   ];
+}
+
+/** What the platform itself lets one do, whichever services run. */
+export const ownPermissions: Permissions = {
+  ...platformPermissions,
+  ...auditPermissions,
+  ...approvalPermissions,
+};
+
+/** What the platform itself refuses, whichever services run. */
+export const ownProblems: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
+
+/** Every permission that there is with these services. */
+export function permissionsOf(services: readonly Service[]): Permissions {
+  return Object.assign({}, ownPermissions, ...services.map(({ permissions }) => permissions));
+}
+
+/** Everything that is refused with these services, by code. */
+export function problemsOf(services: readonly Service[]): Record<string, ProblemType> {
+  return Object.assign({}, ownProblems, ...services.map(({ problems }) => problems));
 }
 
 function chosen(services: readonly Service[], names: Config['services']): Service[] {
@@ -145,15 +165,7 @@ export async function boot(
       return db;
     };
     const platform = open('platform');
-    const permissions = openPermissions(
-      Object.assign(
-        {},
-        platformPermissions,
-        auditPermissions,
-        approvalPermissions,
-        ...started.map((service) => service.permissions),
-      ),
-    );
+    const permissions = openPermissions(permissionsOf(started));
     const access = openAccess(platform, {
       permissions,
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
@@ -213,8 +225,7 @@ export async function boot(
         () => Object.fromEntries([...pools].map(([role, db]) => [role, db.connections()[state]])),
       );
     }
-    const catalogue: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
-    for (const service of started) Object.assign(catalogue, service.problems);
+    const catalogue = problemsOf(started);
     await mountPages(app, {
       access,
       catalogue,

@@ -408,6 +408,14 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   await app.register(fastifyAccepts);
   // Collects the schemas of the routes that are registered after it.
   await app.register(fastifySwagger, {
+    transform: ({ schema, url, route }) => {
+      const { permission, heeds_labels } = route.config ?? {};
+      const needs = {
+        ...(permission === undefined ? {} : { 'x-permission': permission }),
+        ...(heeds_labels === true ? { 'x-heeds-labels': true } : {}),
+      };
+      return { schema: { ...schema, ...needs }, url };
+    },
     openapi: {
       openapi: '3.1.0',
       info: {

@@ -22,6 +22,7 @@ const prefixes = {
   app: 'an application',
   usr: 'a person',
   rol: 'a role',
+  grt: 'a grant',
   ses: 'a session',
   inv: 'an invitation',
   psk: 'a passkey',

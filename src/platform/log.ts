@@ -14,12 +14,14 @@ const loggedMembers = ['code', 'severity', 'schema', 'table', 'column', 'constra
 export const unloggedNames: readonly string[] = [
   'authorization',
   'cookie',
+  'key',
   'password',
   'secret',
   'token',
   'name',
   'description',
   'metadata',
+  'labels',
   'request',
   'q',
 ];

@@ -2,6 +2,7 @@
 import type { BlockList } from 'node:net';
 import type { Scope } from '../db.ts';
 import { refuse } from '../problem.ts';
+import { SELF } from './permission.ts';
 
 /** Whom a request is attributed to. */
 export interface Principal {
@@ -45,7 +46,7 @@ export interface Caller extends Scope {
 
 /** Whether a caller may do something to whatever it is done to. */
 export function may(caller: Caller, permission: string): boolean {
-  return caller.permissions.has(permission);
+  return caller.permissions.has(permission) || permission === SELF;
 }
 
 /**

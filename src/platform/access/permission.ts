@@ -11,8 +11,6 @@ export interface PermissionType {
    * installation can have it, whatever their roles say.
    */
   of?: 'institution' | 'installation';
-  /** Everybody who is known has it, whatever their role says. */
-  implied?: true;
 }
 
 export type Permissions = Readonly<Record<string, PermissionType>>;
@@ -25,6 +23,9 @@ export const platformPermissions = {
   },
   'secrets:reveal': { meaning: 'See secrets that were told once already. Nobody needs it for a day of work' },
 } satisfies Permissions;
+
+/** To see who one is and what one may do: everybody who is known may, whatever their role says. */
+export const SELF = 'self:read';
 
 /** A permission or a pattern of them; `*` stands for every resource or every action. */
 export const PERMISSION_PATTERN = '^(\\*|[a-z][a-z_]*):(\\*|[a-z][a-z_]*)$';
@@ -57,11 +58,7 @@ export function openPermissions(types: Permissions): PermissionCatalogue {
           Object.entries(types)
             .filter(([, { of = 'institution' }]) => of === 'institution' || kind === 'installation')
             .map(([permission]) => permission)
-            .filter(
-              (permission) =>
-                types[permission]?.implied === true ||
-                patterns.some((pattern) => covers(pattern, permission)),
-            ),
+            .filter((permission) => patterns.some((pattern) => covers(pattern, permission))),
         );
         if (known.size > 10_000) known.clear();
         known.set(name, found);

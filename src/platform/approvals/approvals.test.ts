@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
+import { Type } from 'typebox';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 import { createKey } from '../access/access.ts';
+import { boot } from '../boot.ts';
+import { readConfig } from '../config.ts';
 import { newUuid, parseId } from '../ids.ts';
+import { defineService } from '../service.ts';
 
 let platform: TestPlatform;
 let superuser: Client;
@@ -183,6 +188,8 @@ test('what the account does not have is refused at once, and leaves the key free
   for (const body of [{ ...transferOf(bank, '0.00') }, { ...transferOf(bank, '500.001') }]) {
     assert.equal((await bank.ask('POST', '/api/v2/transfers', body)).status, 422);
   }
+  const dated = { ...transferOf(bank, '100.01'), effective_date: '2026-02-30' };
+  assert.equal((await bank.ask('POST', '/api/v2/transfers', dated)).body.code, 'effective_date_invalid');
   const missing = await bank.ask('POST', '/api/v2/transfers', transferOf(bank, '500'), {
     'idempotency-key': '',
   });
@@ -423,6 +430,9 @@ test('legs, batches and reversals are set aside as well', async () => {
   const reversal = await bank.ask('POST', `/api/v2/transfers/${transfer.id}/reversals`, {});
   assert.deepEqual([reversal.status, reversal.body.reserved.length], [202, 1]);
   assert.equal((await funds(bank, shop)).available, '400.00');
+  // What is reversed already, or is more than was moved, is refused at once.
+  const excess = await bank.ask('POST', `/api/v2/transfers/${transfer.id}/reversals`, { amount: brl('501') });
+  assert.equal(excess.body.code, 'reversal_exceeds_transfer');
   const reversed = await bank.second('POST', `/api/v2/proposals/${reversal.body.id}/approve`, {});
   assert.equal(reversed.body.status, 'executed', reversed.text);
   assert.deepEqual(await funds(bank, shop), { balance: '400.00', available: '400.00' });
@@ -624,6 +634,57 @@ test('a request that was carried out before there was a policy is told what came
   assert.equal(opened.status, 202);
   const created = await bank.ask('POST', '/api/v2/api-keys', { label: 'k' }, { 'idempotency-key': 'unused' });
   assert.equal(created.body.code, 'idempotency_key_reused');
+});
+
+test('a request with a secret in its body is never kept', async () => {
+  const kept: unknown[] = [];
+  const service = defineService({
+    name: 'identity',
+    migrations: fileURLToPath(new URL('../../services/identity/migrations', import.meta.url)),
+    problems: {},
+    permissions: { 'providers:edit': { meaning: 'Edit providers' } },
+    start: () => ({
+      routes: async (app) => {
+        const secret = Type.Object({ secret: Type.String({ writeOnly: true }) });
+        app.put(
+          '/api/v2/provider',
+          {
+            config: { permission: 'providers:edit' },
+            schema: { summary: 'Edit', tags: ['x'], body: Type.Object({ provider: secret }) },
+          },
+          async ({ body }) => {
+            kept.push(body);
+            return {};
+          },
+        );
+      },
+      stop: () => Promise.resolve(),
+    }),
+  });
+  const bank = await openBank();
+  const other = await boot(
+    readConfig({ DATABASE_URL: platform.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error', POOL_SIZE: '3' }),
+    [service],
+  );
+  try {
+    const put = (url: string, body: object) =>
+      other.app.inject({
+        method: 'PUT',
+        url,
+        headers: { authorization: `Bearer ${bank.key}` },
+        payload: body,
+      });
+    const body = { provider: { secret: 'hush' } };
+    assert.equal((await put('/api/v2/provider', body)).statusCode, 200);
+    assert.equal((await put('/api/v2/approval-policies/providers:edit', {})).statusCode, 201);
+    const refused = await put('/api/v2/provider', body);
+    assert.deepEqual([refused.statusCode, refused.json().code], [403, 'approval_required']);
+    assert.equal(kept.length, 1);
+    const { rowCount } = await superuser.query(`select from platform.proposals where body like '%hush%'`);
+    assert.equal(rowCount, 0);
+  } finally {
+    await other.stop();
+  }
 });
 
 test('what was proposed cannot be changed by the role that decides it', async () => {

@@ -43,6 +43,15 @@ function objectOf(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
+/** Whether a body has a member that its schema marks as a secret: by JSON Schema's keyword for what is never shown, or ours. */
+function hasSecret(schema: unknown): boolean {
+  const found = objectOf(schema);
+  if (found['writeOnly'] === true || found['x-data'] === 'secret') return true;
+  const { properties, items, anyOf } = found;
+  const parts = [...Object.values(objectOf(properties)), items, ...(Array.isArray(anyOf) ? anyOf : [])];
+  return parts.some((part) => typeof part === 'object' && part !== null && hasSecret(part));
+}
+
 /** Makes every route that is registered from now on subject to the policies, and adds those of policies and proposals. */
 export async function mountApprovals(app: Api, options: ApprovalsOptions): Promise<Approvals> {
   const { db, access, log, publicUrl } = options;
@@ -96,14 +105,15 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
       name: `${methods.join('|')} ${url}`,
       permission,
       summary: typeof summary === 'string' ? summary : `${methods.join('|')} ${url}`,
-      approval,
+      // A proposal is kept and shown to whoever decides, so that a secret cannot be part of one.
+      approval: hasSecret(route.schema?.body) ? { ...approval, refused: true } : approval,
       keyed,
       needs_key: keyed && !isOld,
     };
     subjects.set(subject.name, subject);
     route.preHandler = [...listOf(route.preHandler), guard(subject)];
     if (approval.answers_secret === true) route.onSend = [...listOf(route.onSend), note];
-    if (approval.refused !== true && route.schema?.response !== undefined) {
+    if (subject.approval.refused !== true && route.schema?.response !== undefined) {
       route.schema = { ...route.schema, response: { ...objectOf(route.schema.response), 202: Proposal } };
     }
   });

@@ -6,7 +6,7 @@ export const refuse = defineProblems({
     status: 403,
     title: 'This needs a second person',
     meaning:
-      'An approval policy of the institution covers the action, and this route cannot be asked as a proposal, as those of /api/v1 cannot. `policy` names it. Ask the same by /api/v2.',
+      'An approval policy of the institution covers the action, and this request cannot wait as a proposal: of /api/v1 none can, and none with a secret in its body. `policy` names what covers it. What /api/v1 refuses can be asked by /api/v2.',
   },
   policy_not_found: {
     status: 404,

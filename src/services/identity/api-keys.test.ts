@@ -74,7 +74,7 @@ test('nobody creates a key that may do more than they may', async () => {
       'accounts:freeze',
       'accounts:open',
       'accounts:read',
-    ].concat(['api_keys:create', 'api_keys:edit', 'api_keys:read', 'api_keys:revoke', 'self:read']),
+    ].concat(['api_keys:create', 'api_keys:edit', 'api_keys:read', 'api_keys:revoke']),
   );
 });
 

@@ -1,7 +1,7 @@
 /** API keys as their owners see them. The key itself is told once, when it is made. */
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
-import { type Caller, may } from '../../platform/access/caller.ts';
+import type { Caller } from '../../platform/access/caller.ts';
 import { hashKey, hintOf, newKey } from '../../platform/access/key.ts';
 import { PERMISSION_PATTERN, type PermissionCatalogue } from '../../platform/access/permission.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
@@ -13,6 +13,7 @@ import { formatId, Id, newUuid } from '../../platform/ids.ts';
 import { once } from '../../platform/once.ts';
 import { refuse as refuseRequest } from '../../platform/problem.ts';
 import { refuse } from './errors.ts';
+import { assertHolds } from './roles/holding.ts';
 
 const Scopes = Type.Array(
   Type.String({
@@ -204,23 +205,6 @@ export async function listApiKeys(tx: Transaction, scope: Scope, query: Static<t
   return pageOf(rows, page, keyOf, ({ id }) => id);
 }
 
-/** Refuses to give away permissions that the giver does not have. */
-export function assertHolds(
-  caller: Caller,
-  catalogue: PermissionCatalogue,
-  patterns: readonly string[],
-): void {
-  // Of either kind of tenant: what the pattern would come to elsewhere is nothing to give away here either.
-  const missing = [...catalogue.expand(patterns, 'institution')].filter(
-    (permission) => !may(caller, permission),
-  );
-  if (missing.length > 0) {
-    throw refuse('permission_not_held', `${caller.principal.name} lacks: ${missing.join(', ')}.`, {
-      permissions: missing,
-    });
-  }
-}
-
 /** Refuses networks that PostgreSQL would not take, naming the first. */
 function assertNetworks(networks: readonly string[] | null | undefined): void {
   for (const [index, network] of (networks ?? []).entries()) {
@@ -268,7 +252,7 @@ export async function createApiKey(
     { ...attempt, request: canonicalRequest(body) },
     refuse,
     async (tx) => {
-      assertHolds(caller, permissions, scopes);
+      await assertHolds(tx, caller, permissions, scopes);
       const uuid = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, expires_at,
@@ -360,7 +344,7 @@ export async function rotateApiKey(
       );
       const old = await getApiKey(tx, caller, uuid);
       if (old.status === 'revoked') throw refuse('api_key_revoked', `${old.id} is revoked.`);
-      assertHolds(caller, permissions, old.scopes);
+      await assertHolds(tx, caller, permissions, old.scopes);
       const next = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, limits_id,

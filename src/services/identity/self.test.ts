@@ -31,7 +31,6 @@ test('whoever is known may ask who they are and what they may do, without any sc
       'holds:place',
       'holds:read',
       'holds:release',
-      'self:read',
     ],
     narrowed: [],
     plan: 'standard',

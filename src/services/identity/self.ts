@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
 import type { Caller } from '../../platform/access/caller.ts';
+import { SELF } from '../../platform/access/permission.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { formatId, Id } from '../../platform/ids.ts';
 
@@ -51,7 +52,7 @@ export const selfRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/v2/self',
     {
-      config: { permission: 'self:read' },
+      config: { permission: SELF },
       schema: {
         summary: 'Who is calling, and what it may do',
         tags: ['self'],

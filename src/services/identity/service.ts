@@ -5,6 +5,8 @@ import { apiKeyRoutes } from './api-key-routes.ts';
 import { refuse } from './errors.ts';
 import { openPeople } from './people/people.ts';
 import { permissions } from './permissions.ts';
+import { personExists } from './roles/person.ts';
+import { grantRoutes, roleRoutes } from './roles/routes.ts';
 import { selfRoutes } from './self.ts';
 
 export const identity = defineService({
@@ -20,6 +22,8 @@ export const identity = defineService({
         await app.register(selfRoutes);
         await app.register(apiKeyRoutes({ db, permissions: catalogue }));
         await app.register(people.routes);
+        await app.register(roleRoutes({ db, permissions: catalogue }));
+        await app.register(grantRoutes({ db, permissions: catalogue, personExists }));
       },
       authenticators: [people.authenticator],
       stop: () => people.stop(),

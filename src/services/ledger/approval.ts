@@ -11,6 +11,7 @@ import type { Books } from './books.ts';
 import { BatchRequest, batchCommands } from './post-batch.ts';
 import { assertForm, TransferRequest, transferCommand } from './post-transfer.ts';
 import type { Command } from './posting.ts';
+import { refusalOf } from './refusal.ts';
 import { partsOf, releaseReserved, reserveParts, wasAttempted } from './reserve.ts';
 import { ReversalRequest, reversalCommand } from './reverse-transfer.ts';
 import type { Reserved } from './submit.ts';
@@ -37,8 +38,8 @@ function amountsOf(commands: readonly Command[]): Money[] {
   });
 }
 
-/** As commands are built for their legs alone, they are never posted under this. */
-const unposted = { key: 'unposted', operation: 'unposted' };
+/** Commands are built for their legs, and rehearsed under this. No client can have a key with a space in it. */
+const unposted = { key: 'not posted', operation: 'system:rehearse' };
 
 const HoldParams = Type.Object({ hold_id: Id('hld') });
 const TransferParams = Type.Object({ transfer_id: Id('trf') });
@@ -48,6 +49,22 @@ const HoldRow = Type.Object({ amount: Type.BigInt(), currency: Type.String() });
 /** Whether the transfers of a batch are posted all or none. */
 const isWhole = ({ atomic }: Static<typeof BatchRequest>): boolean => atomic === true;
 
+/** Throws what commands would be refused for if they were posted now. */
+async function assertPostable(
+  { posting }: Books,
+  caller: Scope,
+  commands: readonly Command[],
+): Promise<void> {
+  const outcomes = await posting.rehearse(caller, commands);
+  for (const [index, command] of commands.entries()) {
+    const outcome = outcomes[index];
+    if (outcome === undefined) throw new Error('a command without an outcome');
+    // The others of a group are refused with the one that says why.
+    if (outcome.code !== null && outcome.code !== 'linked_transfer_refused')
+      throw refusalOf(command, outcome);
+  }
+}
+
 export function approvalsOf(books: Books) {
   const common = {
     shows_answer: true,
@@ -56,14 +73,16 @@ export function approvalsOf(books: Books) {
       releaseReserved(books, scope, proposal_id, holds),
   } satisfies Approval;
 
-  function reservation(scope: Scope, commands: readonly Command[], each: boolean): Reservation {
+  function reservation(caller: Scope, commands: readonly Command[], each: boolean): Reservation {
     const parts = partsOf(commands);
+    const { tenant_id, environment } = caller;
     return {
       holds: parts.map(({ id }) => id),
-      place: ({ proposal_id, expires_at, dry_run }) => {
-        // What breaks a rule by what it says itself is refused now, not after somebody has approved it.
-        const refused = commands.find((command) => command.refused !== undefined)?.refused;
-        if (refused !== undefined && !each) throw refused;
+      async place({ proposal_id, expires_at, dry_run }) {
+        // Whatever refuses it does so now, not after somebody has approved it.
+        if (!each) await assertPostable(books, caller, commands);
+        // The system holds: what the caller may move in a day is used by what is carried out, not twice.
+        const scope: Scope = { tenant_id, environment };
         return reserveParts(books, scope, parts, { reserved_for: proposal_id, expires_at, dry_run, each });
       },
     };
@@ -89,7 +108,7 @@ export function approvalsOf(books: Books) {
     transfer: moving(({ body }) => {
       const transfer = checked(TransferRequest, body);
       assertForm(transfer);
-      return [transferCommand(transfer, { ...unposted, item: 0, request: '' })];
+      return [transferCommand(transfer, { ...unposted, item: 0, request: 'null' })];
     }),
     batch: moving(({ body }) => batchCommands(checked(BatchRequest, body), unposted), {
       each: ({ body }) => !isWhole(checked(BatchRequest, body)),

@@ -237,7 +237,7 @@ const columns = [
 type Line = Partial<Record<(typeof columns)[number], string | number>>;
 
 /** RFC 4180. What a caller wrote cannot become a formula of the spreadsheet that the file is opened with. */
-function csvOf(lines: readonly Line[], header: boolean): string {
+function csvOf(lines: readonly unknown[], header: boolean): string {
   return stringify([...lines], {
     header,
     columns: [...columns],
@@ -250,6 +250,7 @@ function csvOf(lines: readonly Line[], header: boolean): string {
   });
 }
 
+/** The columns of a line that are fields of an entry are masked as those are. */
 const redact = redactorOf(AccountEntry);
 
 /** Entries read by one statement and kept in memory at a time. */
@@ -292,22 +293,23 @@ export async function csvStatement(
         fetchEntries(tx, caller, uuid, range, { order: period.by, after: place, limit: BATCH }),
       );
       const entries = withBalances(normal_side, rows, balance);
-      yield csvOf(
-        entries.map(({ row, balance: running }) => ({
+      const lines = entries.map(
+        ({ row, balance: running }): Line => ({
           line: 'entry',
           effective_date: row.effective_date,
           created_at: row.created_at,
           position: Number(row.position),
           leg: row.leg,
           transfer_id: formatId('trf', row.transfer_id),
-          ...(row.description === null
-            ? {}
-            : redact({ description: row.description }, caller, 'accounts:read')),
+          ...(row.description === null ? {} : { description: row.description }),
           counterparties: row.counterparties.map((id) => formatId('acc', id)).join(' '),
           [row.side]: amount(row.amount),
           balance: amount(running),
           currency,
-        })),
+        }),
+      );
+      yield csvOf(
+        lines.map((line) => redact(line, caller, 'accounts:read')),
         false,
       );
       const last = entries.at(-1);

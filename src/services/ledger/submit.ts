@@ -71,12 +71,14 @@ async function submitReserved(
   { reserved_for, holds }: Reserved,
   commands: readonly Command[],
 ): Promise<Outcome[]> {
+  // What the system does is bound to nothing that a caller is bound to.
+  const system: Scope = { tenant_id: scope.tenant_id, environment: scope.environment };
   return db.write(scope, async (tx) => {
     await lockHead(tx, scope);
     const terms = await termsOfHolds(tx, scope, holds);
     const releases = terms.map((hold) => releaseCommand(reserved_for, hold));
     // Groups with hold steps in them could not be taken back, so these are a call of their own.
-    const released = releases.length === 0 ? [] : await posting.postWithin(tx, scope, releases);
+    const released = releases.length === 0 ? [] : await posting.postWithin(tx, system, releases);
     const lost =
       terms.length < holds.length ||
       // What ran out is free, and whether there is enough is seen when it is posted.

@@ -221,23 +221,3 @@ reset role;
 set local role financialapi_doorkeeper;
 grant execute on function identity.tenants_of to identity;
 reset role;
-
--- Which roles a person has.
-set local role financialapi_owner;
-create table identity.grants (
-  tenant_id uuid not null,
-  environment platform.environment not null,
-  person_id uuid not null,
-  role text not null check (length(role) between 1 and 64),
-  created_at timestamptz not null default now(),
-  created_by text not null check (length(created_by) <= 300),
-  primary key (tenant_id, environment, person_id, role)
-);
-alter table identity.grants enable row level security;
-alter table identity.grants force row level security;
-create policy own_data on identity.grants
-  using (tenant_id = (select platform.tenant_id()) and environment = (select platform.environment()));
-grant select, insert, delete on identity.grants to identity;
-create trigger tell_access after insert or update or delete on identity.grants
-  for each statement execute function platform.tell_access();
-reset role;

@@ -109,7 +109,7 @@ test('nobody invites into a role that can do more than they', async () => {
       payload: { email: 'mallory@bank.example', roles },
     });
   assert.equal((await invite(['administrator'])).json().code, 'permission_not_held');
-  assert.equal((await invite(['emperor'])).json().code, 'invitation_role_unknown');
+  assert.equal((await invite(['emperor'])).json().code, 'role_not_found');
 
   // Nor takes over the account of somebody who can.
   const boss = await newPerson(platform, bank, { roles: ['administrator'] });

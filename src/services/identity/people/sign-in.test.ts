@@ -32,7 +32,7 @@ function freshBrowser(): Browser {
 const saidBy = ({ status, body, headers }: Awaited<ReturnType<Browser['ask']>>) => ({
   status,
   body: { ...body, request_id: '' },
-  headers: { ...headers, date: '', 'request-id': '', 'content-length': '' },
+  headers: { ...headers, date: '', 'request-id': '', 'content-length': '', ratelimit: '' },
 });
 
 const key = (text: string) => createHash('sha256').update(text).digest();

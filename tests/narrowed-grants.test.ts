@@ -1,0 +1,226 @@
+/** A person whose grant is narrowed to labels reaches what carries them, and learns nothing of the rest. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { createKey } from '../src/platform/access/access.ts';
+import type { PermissionCatalogue } from '../src/platform/access/permission.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
+import { boot, type Running } from '../src/platform/boot.ts';
+import { readConfig } from '../src/platform/config.ts';
+import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
+import { newUuid } from '../src/platform/ids.ts';
+import { defineService } from '../src/platform/service.ts';
+import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import { grantsOf } from '../src/services/identity/roles/grants.ts';
+import { services } from '../src/services.ts';
+
+let database: FreshDatabase;
+let running: Running;
+let db: Database;
+let scope: Scope;
+let administrator: string;
+const noMigrations = mkdtempSync(join(tmpdir(), 'financialapi-narrowed-'));
+const person = newUuid();
+
+/** Takes a header's word for who is calling, with the permissions that their grants come to. */
+const doorman = defineService({
+  name: 'doorman',
+  migrations: noMigrations,
+  problems: {},
+  permissions: {},
+  start: ({ permissions }: { permissions: PermissionCatalogue }) => ({
+    routes: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+    authenticators: [
+      {
+        identify: async (request) => {
+          if (request.headers.authorization !== 'Person ana') return undefined;
+          const held = await db.read(scope, (tx) => grantsOf(tx, permissions, scope, person, 'institution'));
+          return {
+            ...scope,
+            ...held,
+            principal: { kind: 'person', id: 'usr_ana', name: 'Ana' },
+            tenant_name: 'Test',
+            base_currency: 'BRL',
+
+            plan: 'standard',
+          };
+        },
+      },
+    ],
+  }),
+});
+
+const ask = (
+  authorization: string,
+  method: 'GET' | 'POST' | 'PATCH',
+  url: string,
+  body?: object,
+  headers: Record<string, string> = {},
+) =>
+  running.app.inject({
+    method,
+    url,
+    headers: {
+      authorization,
+      ...(method === 'POST' ? { 'idempotency-key': newUuid() } : {}),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { payload: body }),
+  });
+const asAna = (
+  method: 'GET' | 'POST' | 'PATCH',
+  url: string,
+  body?: object,
+  headers?: Record<string, string>,
+) => ask('Person ana', method, url, body, headers);
+
+const accounts = new Map<string, string>();
+
+before(async () => {
+  database = await freshDatabase();
+  const settings = {
+    DATABASE_URL: database.url,
+    PORT: '0',
+    DEMO: 'false',
+    LOG_LEVEL: 'error',
+    POOL_SIZE: '3',
+  };
+  running = await boot(readConfig(settings), [...services, doorman]);
+  db = openDatabase({
+    url: database.url,
+    role: 'identity',
+    pool_size: 2,
+    statement_timeout_ms: 5_000,
+    lock_timeout_ms: 1_000,
+    onError: () => {},
+  });
+  const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });
+  scope = { tenant_id, environment: 'sandbox' };
+  administrator = `Bearer ${await createKey(running.platform, scope, { label: 'administrator' })}`;
+  const post = async (url: string, body: object) => {
+    const answer = await ask(administrator, 'POST', url, body);
+    assert.equal(answer.statusCode, 201, answer.body);
+    return answer.json();
+  };
+  await post('/api/v2/chart-of-accounts', { code: '2100', name: 'Deposits', type: 'liability' });
+  for (const [name, metadata] of [
+    ['Seven', { branch: '7' }],
+    ['Seven and more', { branch: '7', desk: '1' }],
+    ['Eight', { branch: '8' }],
+    ['Eight, desk 2', { branch: '8', desk: '2' }],
+    ['None', {}],
+  ] as const) {
+    const { id } = await post('/api/v2/accounts', { name, metadata, currency: 'BRL', chart_code: '2100' });
+    accounts.set(name, id);
+  }
+  await post('/api/v2/roles', {
+    name: 'viewer',
+    description: 'Looks',
+    permissions: ['accounts:read', 'personal_data:read'],
+  });
+  await post('/api/v2/roles', { name: 'keeper', description: 'Freezes', permissions: ['accounts:freeze'] });
+});
+after(async () => {
+  await running.stop();
+  await db.close();
+  await database.drop();
+  rmSync(noMigrations, { recursive: true });
+});
+
+/** Gives Ana these roles for these labels and nothing else. */
+async function grant(...grants: readonly (readonly [role: string, labels: object | null])[]): Promise<void> {
+  await db.write(scope, async (tx) => {
+    await tx.run('delete from identity.grants where tenant_id = $1', [scope.tenant_id]);
+    for (const [role, labels] of grants) {
+      await tx.run(
+        `insert into identity.grants (tenant_id, environment, id, person_id, role, role_id, labels, created_by)
+         select $1, $2, $3, $4, $5,
+           (select id from identity.roles where tenant_id = $1 and environment = $2 and name = $5), $6, 'test'`,
+        [
+          scope.tenant_id,
+          scope.environment,
+          newUuid(),
+          person,
+          role,
+          labels === null ? null : JSON.stringify(labels),
+        ],
+      );
+    }
+  });
+}
+
+const id = (name: string) => accounts.get(name) ?? '';
+const today = new Date().toISOString().slice(0, 10);
+const reads = (name: string) =>
+  ['', '/balance', '/entries', `/statement?from=${today}&to=${today}`].map(
+    (rest) => `/api/v2/accounts/${id(name)}${rest}`,
+  );
+const seen = async (query = ''): Promise<string[]> => {
+  const answer = await asAna('GET', `/api/v2/accounts${query}`);
+  assert.equal(answer.statusCode, 200, answer.body);
+  return answer
+    .json()
+    .data.map(({ name }: { name: string }) => name)
+    .toSorted();
+};
+
+test('a grant for labels reaches the accounts that carry all of them, each grant for itself', async () => {
+  await grant(['viewer', { branch: '7' }], ['viewer', { branch: '8', desk: '2' }]);
+  assert.deepEqual(await seen(), ['Eight, desk 2', 'Seven', 'Seven and more']);
+  for (const name of ['Seven', 'Eight, desk 2']) {
+    for (const url of reads(name)) assert.equal((await asAna('GET', url)).statusCode, 200, url);
+  }
+  for (const name of ['Eight', 'None']) {
+    for (const url of reads(name)) {
+      const answer = await asAna('GET', url);
+      assert.deepEqual([answer.statusCode, answer.json().code], [404, 'account_not_found'], url);
+    }
+  }
+  const first = await asAna('GET', '/api/v2/accounts?limit=2');
+  const rest = await asAna('GET', `/api/v2/accounts?limit=2&cursor=${first.json().next_cursor}`);
+  assert.deepEqual(
+    [first.json().data.length, rest.json().data.length, rest.json().next_cursor],
+    [2, 1, null],
+  );
+  assert.deepEqual(await seen('?metadata=branch:8'), ['Eight, desk 2']);
+});
+
+test('what the grant does not let one do is refused, for what it reaches too', async () => {
+  await grant(['viewer', { branch: '7' }], ['keeper', { branch: '8' }]);
+  const verb = (name: string, what: string) => asAna('POST', `/api/v2/accounts/${id(name)}/${what}`);
+  assert.equal((await verb('Eight', 'freeze')).statusCode, 200);
+  assert.equal((await verb('Eight', 'unfreeze')).statusCode, 200);
+  // One may see it and not freeze it.
+  assert.equal((await verb('Seven', 'freeze')).statusCode, 404);
+  assert.equal((await verb('Eight', 'close')).json().code, 'permission_missing');
+  const edit = { may_send: false };
+  const edited = await asAna('PATCH', `/api/v2/accounts/${id('Seven')}`, edit, { 'if-match': '*' });
+  assert.deepEqual([edited.statusCode, edited.json().permission], [403, 'accounts:edit']);
+});
+
+test('where labels are not heeded a grant for labels does not count', async () => {
+  await grant(['administrator', { branch: '7' }]);
+  for (const url of ['/api/v2/trial-balance', '/api/v2/integrity', '/api/v2/api-keys', '/api/v1/accounts/']) {
+    assert.equal((await asAna('GET', url)).json().code, 'permission_missing', url);
+  }
+  const role = { name: 'mine', description: 'All', permissions: ['accounts:read'] };
+  assert.equal((await asAna('POST', '/api/v2/roles', role)).json().code, 'permission_missing');
+});
+
+test('personal data is seen as far as the grants that reach it say', async () => {
+  await grant(['viewer', { branch: '7' }]);
+  assert.deepEqual(await seen('?q=seven'), ['Seven', 'Seven and more']);
+  await grant(['viewer', { branch: '7' }], ['finance', null]);
+  assert.deepEqual(await seen(), ['E•••', 'E•••', 'N•••', 'S•••', 'S•••']);
+  assert.equal((await asAna('GET', '/api/v2/accounts?q=seven')).json().permission, 'personal_data:read');
+});
+
+test('an unnarrowed grant reaches everything, whatever others are narrowed to', async () => {
+  await grant(['viewer', { branch: '7' }], ['auditor', null]);
+  assert.equal((await seen()).length, 5);
+  await grant();
+  assert.equal((await asAna('GET', '/api/v2/accounts')).json().code, 'permission_missing');
+});

@@ -1,0 +1,153 @@
+/** Every route of the whole platform asks for a permission, and nobody gets past one that they lack. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { FastifyPluginAsync, RouteOptions } from 'fastify';
+import { createKey } from '../src/platform/access/access.ts';
+import {
+  openPermissions,
+  PERMISSION_PATTERN,
+  type Permissions,
+  platformPermissions,
+} from '../src/platform/access/permission.ts';
+import { createTenant } from '../src/platform/access/tenant.ts';
+import { boot, permissionsOf, type Running } from '../src/platform/boot.ts';
+import { readConfig } from '../src/platform/config.ts';
+import { newUuid } from '../src/platform/ids.ts';
+import { defineService, type Service } from '../src/platform/service.ts';
+import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import { predefinedRoles } from '../src/services/identity/roles/predefined.ts';
+import { services } from '../src/services.ts';
+
+let database: FreshDatabase;
+let running: Running;
+let auditor: string;
+const routes: RouteOptions[] = [];
+const noMigrations = mkdtempSync(join(tmpdir(), 'financialapi-permissions-'));
+
+/** A service without a schema of its own. */
+const plain = (name: string, own: FastifyPluginAsync, permissions: Permissions = {}): Service =>
+  defineService({
+    name,
+    migrations: noMigrations,
+    problems: {},
+    permissions,
+    start: () => ({ routes: own, stop: () => Promise.resolve() }),
+  });
+
+/** Sees every route that is registered after it: its hook is the server's, not a plugin's own. */
+const witness: FastifyPluginAsync = async (app) => {
+  app.addHook('onRoute', (route) => void routes.push(route));
+};
+Object.assign(witness, { [Symbol.for('skip-override')]: true });
+
+const config = () =>
+  readConfig({
+    DATABASE_URL: database.url,
+    PORT: '0',
+    DEMO: 'false',
+    LOG_LEVEL: 'silent',
+    POOL_SIZE: '2',
+  });
+
+before(async () => {
+  database = await freshDatabase();
+  running = await boot(config(), [plain('witness', witness), ...services]);
+  const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });
+  auditor = await createKey(
+    running.platform,
+    { tenant_id, environment: 'sandbox' },
+    { label: 'auditor', scopes: predefinedRoles.get('auditor')?.permissions ?? [] },
+  );
+});
+after(async () => {
+  await running.stop();
+  await database.drop();
+  rmSync(noMigrations, { recursive: true });
+});
+
+const types = permissionsOf(services);
+const apiRoutes = () => routes.filter(({ url }) => url.startsWith('/api/'));
+const nameOf = ({ method, url }: RouteOptions) => `${String(method)} ${url}`;
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+const methodsOf = ({ method }: RouteOptions) => methods.filter((each) => [method].flat().includes(each));
+
+/** Permissions that no route needs as a whole, since they are asked for within its answer. */
+const askedWithin = Object.keys(platformPermissions);
+
+test('every route under /api/ declares a permission that there is, and says what it answers', () => {
+  assert.ok(apiRoutes().length >= 60, `${apiRoutes().length} routes were seen`);
+  for (const route of apiRoutes()) {
+    const permission = route.config?.permission ?? 'none';
+    assert.ok(Object.hasOwn(types, permission), `${nameOf(route)} needs ${permission}`);
+    // What has no schema cannot be redacted.
+    const answers = Object.keys(Object(route.schema?.response)).filter((status) => status.startsWith('2'));
+    assert.ok(answers.length > 0, nameOf(route));
+  }
+});
+
+test('every permission is well named, said what it means, and used', () => {
+  const used = new Set(apiRoutes().map(({ config: of }) => of?.permission));
+  const guide = readFileSync(new URL('../docs/guides/roles.md', import.meta.url), 'utf8');
+  for (const [permission, { meaning }] of Object.entries(types)) {
+    assert.match(permission, new RegExp(PERMISSION_PATTERN));
+    assert.ok(!permission.includes('*') && meaning.length > 10 && !meaning.endsWith('.'), permission);
+    const documented = askedWithin.includes(permission) && guide.includes(`\`${permission}\``);
+    assert.ok(used.has(permission) || documented, `nothing needs ${permission}`);
+  }
+});
+
+test('the auditor reads everything and no more', () => {
+  const patterns = predefinedRoles.get('auditor')?.permissions ?? [];
+  for (const kind of ['institution', 'installation'] as const) {
+    const wanted = Object.entries(types)
+      .filter(
+        ([name, { of = 'institution' }]) => name.endsWith(':read') && (of === 'institution' || of === kind),
+      )
+      .map(([name]) => name);
+    assert.deepEqual([...openPermissions(types).expand(patterns, kind)].toSorted(), wanted.toSorted());
+  }
+});
+
+test('every route that changes something refuses the auditor before it looks at the request', async () => {
+  let refused = 0;
+  for (const route of apiRoutes()) {
+    for (const method of methodsOf(route)) {
+      const changes = route.config?.changes_state === true || method !== 'GET';
+      if (!changes) continue;
+      const answer = await running.app.inject({
+        method,
+        url: route.url.replaceAll(/:[a-z_]+/g, '1'),
+        headers: { authorization: `Bearer ${auditor}`, 'idempotency-key': newUuid() },
+      });
+      assert.equal(answer.statusCode, 403, `${method} ${route.url}: ${answer.body}`);
+      assert.equal(answer.json().code, 'permission_missing');
+      assert.equal(answer.json().permission, route.config?.permission);
+      refused += 1;
+    }
+  }
+  assert.ok(refused >= 20, `${refused} routes refused`);
+});
+
+test('a server does not start with a route that needs no permission, or one that nobody declared', async () => {
+  const get =
+    (permission?: string): FastifyPluginAsync =>
+    async (app) => {
+      app.get('/api/v2/bare', { config: permission === undefined ? {} : { permission } }, async () => ({}));
+    };
+  await assert.rejects(
+    boot(config(), [...services, plain('bare', get())]),
+    /GET \/api\/v2\/bare needs no permission, which no service declares/,
+  );
+  await assert.rejects(
+    boot(config(), [...services, plain('bare', get('bare:see'))]),
+    /GET \/api\/v2\/bare needs bare:see, which no service declares/,
+  );
+  const started = await boot(config(), [
+    ...services,
+    plain('bare', get('bare:see'), { 'bare:see': { meaning: 'See what is bare' } }),
+  ]);
+  await started.stop();
+});
