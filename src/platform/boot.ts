@@ -1,8 +1,10 @@
 /** Starts the named services on one database and one HTTP server, in order, and stops them in the other. */
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
 import { openPermissions, type Permissions, platformPermissions } from './access/permission.ts';
+import { openServiceTokens } from './access/service-token.ts';
 import { listScopes } from './access/tenant.ts';
 import { type Approvals, mountApprovals } from './approvals/approvals.ts';
 import { refuse as refuseApproval } from './approvals/errors.ts';
@@ -236,6 +238,9 @@ export async function boot(
     approvals = policies;
     undo.push(() => policies.stop());
 
+    const [firstKey = randomBytes(32), ...otherKeys] = config.service_token_keys;
+    const tokens = openServiceTokens([firstKey, ...otherKeys]);
+    access.addAuthenticator(tokens.authenticator(started.map(({ name }) => name)));
     const outgoing = openOutgoing({ allow: config.outgoing_allow });
     undo.push(() => outgoing.stop());
     const running: RunningService[] = [];
@@ -263,6 +268,7 @@ export async function boot(
         audit,
         limits,
         outgoing,
+        serviceToken: (caller, audience) => tokens.serviceToken(service.name, caller, audience),
         scopes: () => listScopes(platform),
         publicUrl,
       });

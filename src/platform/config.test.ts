@@ -25,6 +25,7 @@ test('with nothing set, every setting has its documented default', () => {
     limits_when_redis_is_away: 'open',
     address_limit_factor: 1,
     trust_proxy: undefined,
+    service_token_keys: [],
     max_connections: 10_000,
     max_connections_per_address: 1_000,
     outgoing_allow: [],
@@ -45,6 +46,7 @@ test('the documentation of a setting with a plain default names the value that i
         'redis_url',
         'trust_proxy',
         'outgoing_allow',
+        'service_token_keys',
         'identity_encryption_keys',
       ].includes(key),
   );

@@ -35,6 +35,8 @@ export type Config = {
   address_limit_factor: number;
   /** Proxies between us and clients: how many, or which; undefined: none. */
   trust_proxy: number | readonly string[] | undefined;
+  /** Keys that sign calls between processes, the current one first; empty: one of this process alone. */
+  service_token_keys: readonly Buffer[];
   max_connections: number;
   max_connections_per_address: number;
   /** Networks that outgoing requests may reach though they are not public. */
@@ -249,6 +251,19 @@ export const settings = {
       return networks.every(isNetwork) ? networks : undefined;
     },
   } satisfies Setting<number | readonly string[] | undefined>,
+  service_token_keys: {
+    name: 'SERVICE_TOKEN_KEY',
+    meaning:
+      'Key that signs calls between our own processes, the same in all of them. To rotate, append the new key everywhere, then put it first, then remove the old one.',
+    default: 'none: a key of this process alone, made at its start',
+    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
+    secret: true,
+    fallback: () => [],
+    parse: (value) => {
+      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
+      return keys.every((key) => key !== undefined) ? keys : undefined;
+    },
+  } satisfies Setting<readonly Buffer[]>,
   max_connections: integer(
     'MAX_CONNECTIONS',
     { fallback: 10_000, min: 10, max: 1_000_000 },
@@ -340,6 +355,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     limits_when_redis_is_away: read<'open' | 'closed'>(settings.limits_when_redis_is_away),
     address_limit_factor: read(settings.address_limit_factor),
     trust_proxy: read<number | readonly string[] | undefined>(settings.trust_proxy),
+    service_token_keys: read<readonly Buffer[]>(settings.service_token_keys),
     max_connections: read(settings.max_connections),
     max_connections_per_address: read(settings.max_connections_per_address),
     outgoing_allow: read<readonly string[]>(settings.outgoing_allow),

@@ -62,7 +62,7 @@ test('a browser gets a page, everything else the same JSON as ever', async () =>
     const answer = await bank.ask('GET', url, undefined, { accept });
     assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8', accept);
     assert.equal(answer.text, plain.text, accept);
-    assert.equal(answer.headers['content-security-policy'], undefined);
+    assert.equal(answer.headers['content-security-policy'], "default-src 'none'; frame-ancestors 'none'");
     assert.equal(answer.headers['vary'], 'Accept');
   }
   for (const accept of [BROWSER, 'text/html', 'text/html, application/json;q=0.9']) {

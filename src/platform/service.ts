@@ -4,6 +4,7 @@
  */
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
 import type { Authenticator } from './access/access.ts';
+import type { Caller } from './access/caller.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { AuditTrail } from './audit/write.ts';
 import type { Config } from './config.ts';
@@ -27,6 +28,8 @@ interface ServiceContext {
   limits: ReadLimits;
   /** Sends requests to addresses that others chose. Nothing else of a service may. */
   outgoing: Outgoing;
+  /** A token with which this service calls another for a caller, as `Authorization: Service …`; good for a minute. */
+  serviceToken: (caller: Caller, audience: string) => Promise<string>;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
   /** Address under which clients reach the server, for links. Known once it listens. */

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client } from 'pg';
-import { createKey } from '../../platform/access/access.ts';
 import { parseId } from '../../platform/ids.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 
@@ -352,91 +351,6 @@ test("no statement of a tenant's transaction can write to another", async () => 
   );
   await ledger.query('rollback');
   assert.equal(renamed.rowCount, 0);
-});
-
-/** Bodies that would be accepted, by the end of the path. */
-const bodies: Record<string, object | undefined> = {
-  freeze: undefined,
-  unfreeze: undefined,
-  close: undefined,
-  reversals: { amount: brl('1.00') },
-  increments: { amount: brl('1.00') },
-  extensions: { expires_at: '2199-01-01T00:00:00Z' },
-  captures: { amount: brl('1.00') },
-  releases: {},
-  '{account_id}': { name: 'mine' },
-  '{number}': { name: 'mine', balance: 1 },
-  '{key_id}': { label: 'mine' },
-  rotations: {},
-  '{action}': {},
-  approve: {},
-  reject: { reason: 'mine' },
-};
-
-test('an id of another tenant or environment is not found, on any route, and nothing of it is told', async () => {
-  // The same tenant in its other environment is as strange as another tenant.
-  const live: TestTenant = await (async () => {
-    const scope = { tenant_id: b.scope.tenant_id, environment: 'live' as const };
-    const key = await createKey(platform.running.platform, scope, { label: 'live' });
-    const ask: TestTenant['ask'] = (method, url, body, headers) =>
-      b.ask(method, url, body, { authorization: `Bearer ${key}`, ...headers });
-    return { ...b, scope, key, ask };
-  })();
-  const key = 'known-to-b';
-  await b.post(
-    '/api/v2/transfers',
-    { debit_account_id: b.account, credit_account_id: b.other, amount: brl('1.00') },
-    { 'idempotency-key': key },
-  );
-  await b.get(`/api/v2/attempts/${key}`);
-  await b.get('/api/v1/accounts/2');
-  await b.ask('PUT', '/api/v2/approval-policies/accounts:close', {});
-  const { id: proposal_id } = await b.post(`/api/v2/accounts/${b.other}/close`);
-  const named: Record<string, string> = {
-    action: 'accounts:close',
-    proposal_id,
-    account_id: b.account,
-    transfer_id: b.transfer,
-    hold_id: b.hold,
-    key_id: (await b.post('/api/v2/api-keys', { label: 'of b' })).id,
-    key,
-    number: '2',
-    from: '2',
-    to: '3',
-    amount: '100',
-  };
-  // Numbers of v1 are each tenant's own: this one has none.
-  const newcomer = await platform.newTenant();
-  const { paths }: { paths: Record<string, Record<string, unknown>> } = JSON.parse(
-    JSON.stringify(platform.running.app.swagger()),
-  );
-  const before = await b.get('/api/v2/accounts');
-  let asked = 0;
-  for (const [path, methods] of Object.entries(paths)) {
-    if (!path.includes('{')) continue;
-    const url = path.replaceAll(
-      /\{(\w+)\}/g,
-      (_, name: string) => named[name] ?? assert.fail(`what is ${name}?`),
-    );
-    const end = path.split('/').at(-1) ?? '';
-    for (const name of Object.keys(methods)) {
-      const method = (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).find(
-        (known) => known === name.toUpperCase(),
-      );
-      if (method === undefined) continue;
-      for (const stranger of path.startsWith('/api/v1/') ? [newcomer] : [a, newcomer, live]) {
-        const changes = method !== 'GET' && method !== 'DELETE';
-        const query = end === 'statement' ? '?from=2026-01-01&to=2026-12-31' : '';
-        const body = changes ? bodies[end] : undefined;
-        const answer = await stranger.ask(method, `${url}${query}`, body, { 'if-match': '*' });
-        assert.equal(answer.status, 404, `${method} ${url}: ${answer.text}`);
-        assert.ok(!answer.text.includes(b.scope.tenant_id), `${method} ${url}: ${answer.text}`);
-        asked += 1;
-      }
-    }
-  }
-  assert.ok(asked >= 50, `only ${asked} requests`);
-  assert.deepEqual((await b.get('/api/v2/accounts')).data, before.data, 'nothing of it has changed');
 });
 
 test('bodies and filters that name what is of another tenant find nothing either', async () => {
