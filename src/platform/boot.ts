@@ -14,6 +14,7 @@ import { type MigrationSource, migrate } from './migrate.ts';
 import { mountPages } from './page.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
+import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service } from './service.ts';
 
 export interface Running {
@@ -33,6 +34,8 @@ export interface BootOptions {
   onProgress?: (line: string) => void;
   /** The key that pages log in with by one click; undefined where there is no demo. Asked anew for every page. */
   findDemoKey?: () => string | undefined;
+  /** What a sandbox can be filled with when it was emptied, by name. */
+  seeds?: Seeds;
   /** Where log lines go; standard output if absent. */
   logStream?: DestinationStream;
 }
@@ -171,6 +174,11 @@ export async function boot(
       findDemoKey: options.findDemoKey ?? (() => undefined),
     });
 
+    // Of all services there are, whether or not they run in this process: their tables are in the database.
+    const sandboxes = openSandboxes(
+      platform,
+      services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
+    );
     const running: RunningService[] = [];
     let ready = false;
     app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
@@ -194,6 +202,9 @@ export async function boot(
         log: log.child({ service: service.name }),
         metrics,
         scopes: () => listScopes(platform),
+        now: sandboxes.now,
+        sandboxes,
+        seeds: options.seeds ?? {},
         publicUrl,
       });
       running.push(instance);
