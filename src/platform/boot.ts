@@ -202,7 +202,7 @@ export async function boot(
         log: log.child({ service: service.name }),
         metrics,
         scopes: () => listScopes(platform),
-        now: sandboxes.now,
+        now: (scope) => sandboxes.now(scope),
         sandboxes,
         seeds: options.seeds ?? {},
         publicUrl,
