@@ -1,59 +1,55 @@
 /**
- * The demo institution of a first run, made through the public API like any other: a chart of accounts, a dozen
- * accounts in four currencies and some history. Its key is kept beside the data, since the database has only a hash.
+ * The demo institution of a first run, filled through the public API like any other. Its key, and that of the
+ * platform's administrator, are kept beside the data, since the database has only hashes.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKey, isGoodKey } from './platform/access/access.ts';
-import { createTenant, listScopes } from './platform/access/tenant.ts';
+import { createInstallation, createTenant, listScopes } from './platform/access/tenant.ts';
 import type { Running } from './platform/boot.ts';
 import type { Config } from './platform/config.ts';
+import { accounts, demoSeed } from './seeds.ts';
 
 export interface Demo {
   key: string;
+  /** That of the platform's administrator, where this data directory has it. */
+  platform_key?: string;
 }
 
-function keyFile(config: Config): string {
-  return join(config.data_dir, 'demo-key');
-}
+const KEY_FILE = 'demo-key';
+const PLATFORM_KEY_FILE = 'platform-key';
 
-/** The key of the demo institution, if this data directory has one. */
-export function findDemoKey(config: Config): string | undefined {
+function readKey(config: Config, file: string): string | undefined {
   try {
-    return readFileSync(keyFile(config), 'utf8').trim();
+    return readFileSync(join(config.data_dir, file), 'utf8').trim();
   } catch {
     return undefined;
   }
 }
 
-const chart = [
-  { code: '1000', name: 'Assets', type: 'asset' },
-  { code: '1100', name: 'Cash and reserves', type: 'asset', parent_code: '1000' },
-  { code: '1900', name: 'Exchange positions', type: 'asset', parent_code: '1000' },
-  { code: '2000', name: 'Liabilities', type: 'liability' },
-  { code: '2100', name: 'Customer deposits', type: 'liability', parent_code: '2000' },
-  { code: '2200', name: 'Merchant settlement', type: 'liability', parent_code: '2000' },
-  { code: '3000', name: 'Equity', type: 'equity' },
-  { code: '4000', name: 'Fee income', type: 'income' },
-  { code: '5000', name: 'Operating expenses', type: 'expense' },
-] as const;
+function writeKey(config: Config, file: string, key: string): void {
+  mkdirSync(config.data_dir, { recursive: true });
+  writeFileSync(join(config.data_dir, file), `${key}\n`, { mode: 0o600 });
+}
 
-/** Name, currency, code of the chart, opening deposit in major units. */
-const accounts = [
-  ['Reserves BRL', 'BRL', '1100', null],
-  ['Reserves USD', 'USD', '1100', null],
-  ['Reserves JPY', 'JPY', '1100', null],
-  ['Reserves KWD', 'KWD', '1100', null],
-  ['Exchange BRL', 'BRL', '1900', null],
-  ['Exchange USD', 'USD', '1900', null],
-  ['Fees', 'BRL', '4000', null],
-  ['Corner Bakery', 'BRL', '2200', null],
-  ['Ana Souza', 'BRL', '2100', '2500.00'],
-  ['Bruno Lima', 'BRL', '2100', '830.40'],
-  ['Carla Dias', 'USD', '2100', '1200.00'],
-  ['Daichi Sato', 'JPY', '2100', '98000'],
-  ['Fatima Al-Sabah', 'KWD', '2100', '310.125'],
-] as const;
+/** The key of the demo institution, if this data directory has one. */
+export function findDemoKey(config: Config): string | undefined {
+  return readKey(config, KEY_FILE);
+}
+
+/** The key of the platform's administrator: that of before, or a new one where nobody operates the installation yet. */
+async function openInstallation(running: Running, config: Config): Promise<string | undefined> {
+  const known = readKey(config, PLATFORM_KEY_FILE);
+  if (known !== undefined && (await isGoodKey(running.platform, known))) return known;
+  const created = await createInstallation(running.platform, { name: 'Platform', base_currency: 'BRL' });
+  if (created !== undefined) writeKey(config, PLATFORM_KEY_FILE, created.key);
+  return created?.key;
+}
+
+async function withInstallation(running: Running, config: Config, key: string): Promise<Demo> {
+  const platform_key = await openInstallation(running, config);
+  return { key, ...(platform_key === undefined ? {} : { platform_key }) };
+}
 
 /** Makes the demo institution where the database has no tenant yet, and finds it where it was made before. */
 export async function openDemo(
@@ -62,7 +58,8 @@ export async function openDemo(
   progress: (line: string) => void,
 ): Promise<Demo | undefined> {
   const known = findDemoKey(config);
-  if (known !== undefined && (await isGoodKey(running.platform, known))) return { key: known };
+  if (known !== undefined && (await isGoodKey(running.platform, known)))
+    return withInstallation(running, config, known);
   if ((await listScopes(running.platform)).length > 0) return undefined;
 
   progress('creating the demo institution');
@@ -81,61 +78,8 @@ export async function openDemo(
     return answer.json();
   };
 
-  for (const entry of chart) await post('/api/v2/chart-of-accounts', entry);
-  const ids = new Map<string, string>();
-  for (const [name, currency, chart_code] of accounts) {
-    const internal = chart_code === '1100' || chart_code === '1900';
-    const account = await post('/api/v2/accounts', {
-      name,
-      currency,
-      chart_code,
-      ...(internal ? { credit_limit: null } : {}),
-      metadata: { demo: 'yes' },
-    });
-    ids.set(name, String(account['id']));
-  }
+  await demoSeed.plant(post);
   progress(`opened ${accounts.length} accounts`);
-
-  const id = (name: string) => ids.get(name);
-  for (const [name, currency, , deposit] of accounts) {
-    if (deposit === null) continue;
-    await post('/api/v2/transfers', {
-      debit_account_id: id(`Reserves ${currency}`),
-      credit_account_id: id(name),
-      amount: { amount: deposit, currency },
-      description: 'Opening deposit',
-    });
-  }
-  const brl = (amount: string) => ({ amount, currency: 'BRL' });
-  await post('/api/v2/transfers', {
-    debit_account_id: id('Ana Souza'),
-    credit_account_id: id('Bruno Lima'),
-    amount: brl('120.00'),
-    description: 'Rent share',
-  });
-  const purchase = await post('/api/v2/transfers', {
-    legs: [
-      { account_id: id('Bruno Lima'), side: 'debit', amount: brl('45.90') },
-      { account_id: id('Corner Bakery'), side: 'credit', amount: brl('45.00') },
-      { account_id: id('Fees'), side: 'credit', amount: brl('0.90') },
-    ],
-    description: 'Birthday cake, with fee',
-    metadata: { order_id: 'A-1042' },
-  });
-  await post(`/api/v2/transfers/${String(purchase['id'])}/reversals`, { description: 'The cake fell' });
-  await post('/api/v2/transfers', {
-    debit_account_id: id('Carla Dias'),
-    credit_account_id: id('Ana Souza'),
-    amount: { amount: '100.00', currency: 'USD' },
-    exchange: {
-      rate: '5.4321',
-      credited: brl('543.21'),
-      credit_exchange_account_id: id('Exchange USD'),
-      debit_exchange_account_id: id('Exchange BRL'),
-    },
-    description: 'Freelance work',
-  });
-  mkdirSync(config.data_dir, { recursive: true });
-  writeFileSync(keyFile(config), `${key}\n`, { mode: 0o600 });
-  return { key };
+  writeKey(config, KEY_FILE, key);
+  return withInstallation(running, config, key);
 }

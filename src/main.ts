@@ -3,6 +3,7 @@
 import { findDemoKey, openDemo } from './demo.ts';
 import { boot } from './platform/boot.ts';
 import { readConfig, StartupError } from './platform/config.ts';
+import { seeds } from './seeds.ts';
 import { services } from './services.ts';
 
 function say(line: string): void {
@@ -12,6 +13,7 @@ function say(line: string): void {
 async function main(): Promise<void> {
   const config = readConfig(process.env, process.argv.slice(2));
   const running = await boot(config, services, {
+    seeds,
     onProgress: (line) => say(`  ${line}`),
     findDemoKey: () => (config.demo ? findDemoKey(config) : undefined),
   });
@@ -40,6 +42,7 @@ async function main(): Promise<void> {
   say(`  reference      ${running.url}/docs`);
   if (demo !== undefined) {
     say(`  demo key       ${demo.key}`);
+    if (demo.platform_key !== undefined) say(`  platform key   ${demo.platform_key}`);
     say('');
     say('Try it:');
     say(`  curl -s ${running.url}/api/v2/accounts -H 'Authorization: Bearer ${demo.key}'`);

@@ -7,6 +7,7 @@ import { readConfig } from './platform/config.ts';
 import type { Environment, Scope } from './platform/db.ts';
 import { newUuid } from './platform/ids.ts';
 import { freshDatabase } from './platform/testing.ts';
+import { seeds } from './seeds.ts';
 import { services } from './services.ts';
 
 /** A JSON answer. `body` is for assertions only, hence without a type. */
@@ -57,7 +58,7 @@ export async function openTestPlatform(
     ADDRESS_LIMIT_FACTOR: '1000',
     ...settings,
   });
-  const running = await boot(config, services, options);
+  const running = await boot(config, services, { seeds, ...options });
 
   async function newTenant(environment: Environment = 'sandbox'): Promise<TestTenant> {
     const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });

@@ -17,6 +17,7 @@ import { openDemo } from '../src/demo.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import { seeds } from '../src/seeds.ts';
 import { services } from '../src/services.ts';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -157,7 +158,7 @@ before(async () => {
     LOG_LEVEL: 'error',
     POOL_SIZE: '5',
   });
-  running = await boot(config, services);
+  running = await boot(config, services, { seeds });
   assert.ok((await openDemo(running, config, () => {})) !== undefined);
 });
 after(async () => {

@@ -27,6 +27,7 @@ import { openOutgoing } from './outgoing.ts';
 import { mountPages } from './page.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
+import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service } from './service.ts';
 
 export interface Running {
@@ -46,6 +47,8 @@ export interface BootOptions {
   onProgress?: (line: string) => void;
   /** The key that pages log in with by one click; undefined where there is no demo. Asked anew for every page. */
   findDemoKey?: () => string | undefined;
+  /** What a sandbox can be filled with when it was emptied, by name. */
+  seeds?: Seeds;
   /** Where log lines go; standard output if absent. */
   logStream?: DestinationStream;
   /** The clock by which requests are counted, Unix time in milliseconds; that of the system if absent. */
@@ -243,6 +246,11 @@ export async function boot(
     access.addAuthenticator(tokens.authenticator(started.map(({ name }) => name)));
     const outgoing = openOutgoing({ allow: config.outgoing_allow });
     undo.push(() => outgoing.stop());
+    // Of all services there are, whether or not they run in this process: their tables are in the database.
+    const sandboxes = openSandboxes(
+      platform,
+      services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
+    );
     const running: RunningService[] = [];
     let ready = false;
     app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
@@ -270,6 +278,9 @@ export async function boot(
         outgoing,
         serviceToken: (caller, audience) => tokens.serviceToken(service.name, caller, audience),
         scopes: () => listScopes(platform),
+        now: (scope) => sandboxes.now(scope),
+        sandboxes,
+        seeds: options.seeds ?? {},
         publicUrl,
       });
       running.push(instance);

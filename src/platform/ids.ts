@@ -29,6 +29,7 @@ const prefixes = {
   prp: 'a proposal',
   aud: 'an audit record',
   ten: 'a tenant',
+  rst: 'a reset of a sandbox',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

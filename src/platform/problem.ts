@@ -96,6 +96,18 @@ export const refuse = defineProblems({
     meaning:
       'Whoever operates the installation has suspended the institution. Nothing was done; its books are kept.',
   },
+  sandbox_only: {
+    status: 403,
+    title: 'Only a sandbox has this',
+    meaning:
+      'A sandbox can be emptied and its clock moved; live can not. Nothing was done. Use a credential of the sandbox.',
+  },
+  clock_not_forward: {
+    status: 422,
+    title: 'The clock moves forward only',
+    meaning:
+      'The clock of a sandbox can be moved to a later time than it shows, up to a hundred years ahead. Reset the sandbox to set it to the time.',
+  },
   address_not_allowed: {
     status: 403,
     title: 'Not from this address',

@@ -13,6 +13,7 @@ import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { ProblemType } from './problem.ts';
+import type { Sandboxes, Seeds } from './sandbox.ts';
 
 interface ServiceContext {
   /** The database under the service's own role. */
@@ -32,6 +33,12 @@ interface ServiceContext {
   serviceToken: (caller: Caller, audience: string) => Promise<string>;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
+  /** What time it is for a tenant; the clock of a sandbox may be ahead. */
+  now: (scope: Scope) => Promise<Date>;
+  /** The sandboxes of all tenants, for whoever administers them. */
+  sandboxes: Sandboxes;
+  /** What a sandbox can be filled with when it was emptied, by name. */
+  seeds: Seeds;
   /** Address under which clients reach the server, for links. Known once it listens. */
   publicUrl: () => string;
 }
@@ -53,6 +60,11 @@ export interface Service {
   problems: Record<string, ProblemType>;
   /** The permissions that its routes need, by name. */
   permissions: Permissions;
+  /**
+   * SQL function, granted to the role `platform`, that holds up whoever writes to the sandbox of the transaction's tenant,
+   * while it is emptied. What is emptied the migrations say: `platform.make_erasable`.
+   */
+  lock_sandbox?: string;
   start(context: ServiceContext): Promise<RunningService> | RunningService;
 }
 

@@ -33,4 +33,21 @@ export const permissions = {
   'limits:read': { meaning: 'See the limits that one has oneself, and what is left of them' },
   'quotas:read': { meaning: 'See what all callers of a tenant may ask together', of: 'installation' },
   'quotas:edit': { meaning: 'Set what all callers of a tenant may ask together', of: 'installation' },
+  'tenant:read': { meaning: 'See the settings of the institution' },
+  'tenant:edit': {
+    meaning: 'Edit the name, base currency, time zone, business calendar and brand of the institution',
+  },
+  'tenants:read': {
+    meaning: 'See all institutions of the installation and their settings',
+    of: 'installation',
+  },
+  'tenants:create': {
+    meaning: 'Create institutions, each with a first key for its sandbox',
+    of: 'installation',
+  },
+  'tenants:edit': { meaning: 'Edit the settings of any institution', of: 'installation' },
+  'tenants:suspend': { meaning: 'Suspend institutions and resume them', of: 'installation' },
+  'sandbox:read': { meaning: 'See what time the clock of the sandbox shows' },
+  'sandbox:reset': { meaning: 'Empty the sandbox' },
+  'sandbox:advance_clock': { meaning: 'Move the clock of the sandbox forward' },
 } satisfies Permissions;

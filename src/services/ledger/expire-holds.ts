@@ -53,7 +53,7 @@ async function dueHolds(books: Books, scope: Scope): Promise<DueRow[]> {
     tx.rows(
       DueRow,
       `select id, debit_account_id, credit_account_id, currency, expires_at from ledger.holds
-       where tenant_id = $1 and environment = $2 and expires_at <= statement_timestamp() and captured + released < amount
+       where tenant_id = $1 and environment = $2 and expires_at <= platform.now_of($1, $2) and captured + released < amount
        order by expires_at limit $3`,
       [scope.tenant_id, scope.environment, HOLDS_A_PASS],
     ),

@@ -46,6 +46,7 @@ export const ledger = defineService({
   migrations: fileURLToPath(new URL('migrations', import.meta.url)),
   problems: refuse.types,
   permissions,
+  lock_sandbox: 'ledger.lock_sandbox',
   start({ db, config, log, metrics, publicUrl }) {
     const posting = openPostingQueue(db, {
       queue_limit: config.queue_limit,

@@ -1,0 +1,183 @@
+/** Every endpoint of the sandbox: its clock, and emptying it. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { assertMay } from '../../../platform/access/caller.ts';
+import { ProblemBody, Text } from '../../../platform/http.ts';
+import { answerCreated, attemptOf, IdempotencyHeaders } from '../../../platform/idempotency.ts';
+import { formatId, Id } from '../../../platform/ids.ts';
+import type { Clock, Reset, Sandboxes, Seed, Seeds } from '../../../platform/sandbox.ts';
+import { refuse } from '../errors.ts';
+
+const MAX_SECONDS = 3_155_760_000;
+
+const ClockBody = Type.Object({
+  now: Type.String({ description: 'What the clock shows' }),
+  offset_s: Type.Integer({ description: 'Seconds that it is ahead of the time' }),
+});
+
+const AdvanceRequest = Type.Union([
+  Type.Object(
+    { seconds: Type.Integer({ minimum: 1, maximum: MAX_SECONDS, examples: [86_400] }) },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    {
+      to: Type.String({
+        format: 'date-time',
+        pattern: '^[1-9]',
+        maxLength: 40,
+        description: 'A time that it does not show yet',
+      }),
+    },
+    { additionalProperties: false },
+  ),
+]);
+
+const ResetRequest = Type.Object(
+  {
+    seed: Type.Optional(
+      Text({
+        min: 1,
+        max: 64,
+        description: 'What to fill it with: `demo` is the books of the demo institution',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const ResetBody = Type.Object({
+  id: Id('rst'),
+  reset_at: Type.String(),
+  rows_erased: Type.Integer({ description: 'Rows of the database that went' }),
+  seed: Type.Optional(Type.String()),
+  seeded_at: Type.Optional(Type.String()),
+});
+
+const clockBody = ({ now, offset_s }: Clock) => ({ now, offset_s: Number(offset_s) });
+
+function resetBody(reset: Reset): Static<typeof ResetBody> {
+  const { seed, seeded_at } = reset;
+  return {
+    id: formatId('rst', reset.id),
+    reset_at: reset.reset_at,
+    rows_erased: Number(reset.rows_erased),
+    ...(seed === null ? {} : { seed }),
+    ...(seeded_at === null ? {} : { seeded_at }),
+  };
+}
+
+/** Whatever says who is calling: the seed's requests are the caller's own. */
+const credentials = ['authorization', 'cookie', 'origin', 'sec-fetch-site', 'host', 'environment'] as const;
+
+/**
+ * Plants a seed by requests of the caller. Their keys follow from the reset, so that a second attempt after a failure goes
+ * on where the first ended.
+ */
+async function plant(app: FastifyInstance, seed: Seed, request: FastifyRequest, id: string): Promise<void> {
+  let count = 0;
+  await seed.plant(async (url, body) => {
+    count += 1;
+    const answer = await app.inject({
+      method: 'POST',
+      url,
+      remoteAddress: request.ip,
+      headers: {
+        ...Object.fromEntries(
+          credentials.flatMap((name) => {
+            const value = request.headers[name];
+            return value === undefined ? [] : [[name, value]];
+          }),
+        ),
+        'idempotency-key': `seed-${id}-${count}`,
+      },
+      payload: body,
+    });
+    if (answer.statusCode >= 300) {
+      throw new Error(`a seed could not ${url}: ${answer.statusCode} ${answer.body}`);
+    }
+    return answer.json();
+  });
+}
+
+export function sandboxRoutes(options: { sandboxes: Sandboxes; seeds: Seeds }): FastifyPluginAsyncTypebox {
+  const { sandboxes, seeds } = options;
+
+  /** The seed of this name. Refuses one that there is not, or that the caller may not plant: before anything went. */
+  function seedOf(name: string, { caller }: FastifyRequest): Seed {
+    const seed = Object.hasOwn(seeds, name) ? seeds[name] : undefined;
+    if (seed === undefined) {
+      throw refuse('unknown_seed', `There is no seed ${name}.`, { seeds: Object.keys(seeds) });
+    }
+    for (const permission of seed.permissions) assertMay(caller, permission, false);
+    return seed;
+  }
+
+  return async (app) => {
+    const tags = ['Sandbox'];
+    const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
+
+    app.get(
+      '/api/v2/sandbox/clock',
+      {
+        config: { permission: 'sandbox:read' },
+        schema: {
+          summary: 'What time it is in the sandbox',
+          tags,
+          response: { 200: ClockBody, ...refusals },
+        },
+      },
+      async ({ caller }) => clockBody(await sandboxes.clock(caller)),
+    );
+
+    app.post(
+      '/api/v2/sandbox/clock/advance',
+      {
+        config: { permission: 'sandbox:advance_clock' },
+        schema: {
+          summary: 'Move the clock of the sandbox forward; what falls due meanwhile happens',
+          tags,
+          headers: IdempotencyHeaders,
+          body: AdvanceRequest,
+          response: { 200: ClockBody, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const attempt = attemptOf(request, '/api/v2/sandbox/clock/advance');
+        const { clock, replayed } = await sandboxes.advance(request.caller, request.body, attempt);
+        if (replayed) reply.header('idempotent-replayed', 'true');
+        return clockBody(clock);
+      },
+    );
+
+    app.post(
+      '/api/v2/sandbox/reset',
+      {
+        config: { permission: 'sandbox:reset' },
+        schema: {
+          summary: 'Empty the sandbox, and fill it with a seed',
+          description:
+            'All of its books and its idempotency keys go, and its clock shows the time again. API keys, people and settings stay.',
+          tags,
+          headers: IdempotencyHeaders,
+          body: ResetRequest,
+          response: { 201: ResetBody, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { seed: name } = request.body;
+        const seed = name === undefined ? undefined : seedOf(name, request);
+        const attempt = attemptOf(request, '/api/v2/sandbox/reset');
+        const { reset, replayed } = await sandboxes.reset(request.caller, name, attempt);
+        let done = reset;
+        if (seed !== undefined && reset.seeded_at === null) {
+          await plant(app, seed, request, reset.id);
+          done = await sandboxes.noteSeeded(request.caller, reset.id);
+        }
+        answerCreated(reply, '/api/v2/sandbox/clock', replayed);
+        return resetBody(done);
+      },
+    );
+  };
+}
