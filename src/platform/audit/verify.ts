@@ -262,7 +262,10 @@ async function verifySeals(tx: Transaction, scope: Scope, now: Static<typeof Sta
  */
 export function verifyAudit(db: Database, scope: Scope): Promise<AuditReport> {
   return db.read(scope, async (tx) => {
-    await tx.run("select set_config('work_mem', '64MB', true), set_config('jit', 'off', true)");
+    // Seals look their records up; a planner without statistics would read all records for each.
+    await tx.run(
+      `select set_config('work_mem', '64MB', true), set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)`,
+    );
     const ids = [scope.tenant_id, scope.environment];
     const [now] = await tx.rows(StateRow, state, ids);
     if (now === undefined) throw new Error('counting the audit trail returned no row');
@@ -273,6 +276,9 @@ export function verifyAudit(db: Database, scope: Scope): Promise<AuditReport> {
     ];
     // Where all that is sealed and waits is there and is as many as there are, there is nothing else.
     if (findings.length > 0 || now.records !== now.sealed_ids + now.waiting) {
+      await tx.run(
+        "select set_config('enable_seqscan', 'on', true), set_config('enable_nestloop', 'off', true)",
+      );
       findings.push(...(await tx.rows(RecordRow, strays, [...ids, FINDINGS + 1])).map(ofRecord));
     }
     // A seal that is missing or was altered has been named, and explains it.

@@ -32,9 +32,10 @@ comment on column platform.audit_records.route is 'Pattern of the path; null whe
 comment on column platform.audit_records.code is 'Code of the refusal';
 comment on column platform.audit_records.subject is 'Public id of what it was done to';
 comment on column platform.audit_records.replayed is 'Whether it was the repetition of a request, which did nothing';
-create index audit_records_by_principal on platform.audit_records (tenant_id, environment, principal_id, id);
-create index audit_records_by_subject on platform.audit_records (tenant_id, environment, subject, id) where subject is not null;
-create index audit_records_by_request on platform.audit_records (tenant_id, environment, request_id);
+-- The tenant does not come first in these: without statistics they would pass for as good a way to a record as its key.
+create index audit_records_by_principal on platform.audit_records (principal_id, tenant_id, environment, id);
+create index audit_records_by_subject on platform.audit_records (subject, tenant_id, environment, id) where subject is not null;
+create index audit_records_by_request on platform.audit_records (request_id, tenant_id, environment);
 
 -- What is not sealed yet. A row is put here with its record and taken away with its seal.
 create table platform.audit_waiting (
@@ -155,12 +156,18 @@ create function platform.seal_audit(p_tenant_id uuid, p_environment platform.env
   returns bigint
   language plpgsql security definer
   set search_path = platform, pg_catalog, pg_temp
+  -- A thousand rows of tables that may be large and were perhaps never analyzed.
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set jit = off
 as $$
 declare
   v_number bigint;
   v_previous bytea;
   v_last bigint;
   v_ids uuid[];
+  v_first timestamptz;
+  v_last_written timestamptz;
   v_digests bytea;
   v_short_digests bytea;
   v_sealed_at timestamptz := clock_timestamp();
@@ -183,15 +190,22 @@ begin
   end if;
 
   -- What waits without its record stays, for the verification to name.
-  select array_agg(d.id order by d.recorded_at, d.id), string_agg(d.digest, ''::bytea order by d.recorded_at, d.id),
+  select array_agg(d.id order by d.recorded_at, d.id), min(d.recorded_at), max(d.recorded_at),
+         string_agg(d.digest, ''::bytea order by d.recorded_at, d.id),
          string_agg(substr(d.digest, 1, 8), ''::bytea order by d.recorded_at, d.id)
-    into v_ids, v_digests, v_short_digests
+    into v_ids, v_first, v_last_written, v_digests, v_short_digests
     from (
-      select w.recorded_at, w.id, audit_digest(r) as digest
-      from audit_waiting w
-      join audit_records r on r.tenant_id = w.tenant_id and r.environment = w.environment and r.id = w.id
-      where w.tenant_id = p_tenant_id and w.environment = p_environment
-      order by w.recorded_at, w.id limit p_limit
+      select w.recorded_at, w.id, r.digest
+      from (
+        select recorded_at, id from audit_waiting
+        where tenant_id = p_tenant_id and environment = p_environment
+        order by tenant_id, environment, recorded_at, id
+      ) w
+      cross join lateral (
+        select audit_digest(r) as digest from audit_records r
+        where r.tenant_id = p_tenant_id and r.environment = p_environment and r.id = w.id offset 0
+      ) r
+      limit p_limit
     ) d;
   if v_ids is null then
     return 0;
@@ -203,8 +217,9 @@ begin
     values (p_tenant_id, p_environment, v_number + 1, cardinality(v_ids), v_hash)
     on conflict (tenant_id, environment) do update
       set number = excluded.number, records = h.records + excluded.records, hash = excluded.hash;
-  delete from audit_waiting w
-    where w.tenant_id = p_tenant_id and w.environment = p_environment and w.id = any(v_ids);
+  delete from audit_waiting w using unnest(v_ids) i (id)
+    where w.tenant_id = p_tenant_id and w.environment = p_environment
+      and w.recorded_at between v_first and v_last_written and w.id = i.id;
   return cardinality(v_ids);
 end $$;
 
@@ -212,8 +227,20 @@ end $$;
 create function platform.audits_to_seal()
   returns table (tenant_id uuid, environment platform.environment)
   language sql stable security definer set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off
+  set jit = off
   begin atomic
-    select distinct w.tenant_id, w.environment from platform.audit_waiting w;
+    -- From one trail to the next, however many records of each wait.
+    with recursive trail as (
+      (select w.tenant_id, w.environment from platform.audit_waiting w order by w.tenant_id, w.environment limit 1)
+      union all
+      select n.tenant_id, n.environment from trail t cross join lateral (
+        select w.tenant_id, w.environment from platform.audit_waiting w
+        where (w.tenant_id, w.environment) > (t.tenant_id, t.environment)
+        order by w.tenant_id, w.environment limit 1
+      ) n
+    )
+    select t.tenant_id, t.environment from trail t;
   end;
 
 revoke execute on function platform.append_audit, platform.audit_digest, platform.audit_hash, platform.audit_root,
