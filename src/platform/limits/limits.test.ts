@@ -67,7 +67,6 @@ async function callerOn(windows: Window[]): Promise<Caller> {
     principal: { kind: 'key', id: 'key_01h455vb4pex5vsknk084sn02q', name: 'test' },
     permissions: new Set(['things:read']),
     narrowed: [],
-    has_limits: false,
     plan: 'tested',
     tenant_name: 'Test',
     base_currency: 'BRL',
