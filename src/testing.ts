@@ -6,6 +6,7 @@ import { boot, type Running } from './platform/boot.ts';
 import { readConfig } from './platform/config.ts';
 import type { Environment, Scope } from './platform/db.ts';
 import { newUuid } from './platform/ids.ts';
+import type { Service } from './platform/service.ts';
 import { freshDatabase } from './platform/testing.ts';
 import { services } from './services.ts';
 
@@ -41,8 +42,11 @@ export interface TestPlatform {
   close: () => Promise<void>;
 }
 
-/** Boots every service on a database of its own, listening on a free port of loopback. */
-export async function openTestPlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
+/** Boots every service, or those given, on a database of its own, listening on a free port of loopback. */
+export async function openTestPlatform(
+  settings: Record<string, string> = {},
+  started: readonly Service[] = services,
+): Promise<TestPlatform> {
   const database = await freshDatabase();
   const config = readConfig({
     DATABASE_URL: database.url,
@@ -52,7 +56,7 @@ export async function openTestPlatform(settings: Record<string, string> = {}): P
     POOL_SIZE: '5',
     ...settings,
   });
-  const running = await boot(config, services);
+  const running = await boot(config, started);
 
   async function newTenant(environment: Environment = 'sandbox'): Promise<TestTenant> {
     const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });

@@ -3,6 +3,8 @@
  * the documentation is generated; no other file under src reads `process.env`.
  */
 
+import { isIP } from 'node:net';
+
 /** Something the operator must put right before the process can start. The message is one line for a human. */
 export class StartupError extends Error {
   override readonly name = 'StartupError';
@@ -27,6 +29,10 @@ export type Config = {
   drain_timeout_ms: number;
   /** Undefined: `http://localhost:` and the port that is really listened on, which `PORT=0` leaves to the system. */
   public_url: string | undefined;
+  /** Keys for what is encrypted at rest, the current one first; empty: the one kept in `data_dir`. */
+  identity_encryption_keys: readonly Buffer[];
+  /** Networks of the proxies whose `Client-Cert` header is believed. */
+  trusted_proxy: readonly string[];
 };
 
 export type Setting<T> = {
@@ -74,6 +80,15 @@ function integer(
       return number >= limits.min && number <= limits.max ? number : undefined;
     },
   };
+}
+
+const ENCRYPTION_KEY_BYTES = 32;
+
+/** 32 bytes in base64; undefined for what is none. */
+export function parseEncryptionKey(text: string): Buffer | undefined {
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
+  const key = Buffer.from(text, 'base64');
+  return key.length === ENCRYPTION_KEY_BYTES ? key : undefined;
 }
 
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -186,6 +201,40 @@ export const settings = {
       return url.href.replace(/\/+$/, '');
     },
   } satisfies Setting<string | undefined>,
+  identity_encryption_keys: {
+    name: 'IDENTITY_ENCRYPTION_KEY',
+    meaning:
+      'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+    default: 'none: a key is made in DATA_DIR, in the file encryption-key',
+    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
+    secret: true,
+    fallback: () => [],
+    parse: (value) => {
+      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
+      return keys.every((key) => key !== undefined) ? keys : undefined;
+    },
+  } satisfies Setting<readonly Buffer[]>,
+  trusted_proxy: {
+    name: 'TRUSTED_PROXY',
+    meaning:
+      'Proxies that end TLS before this server: the client certificate that they name in Client-Cert (RFC 9440) is believed. They must remove that header from what comes in.',
+    default: 'none: only certificates of the connection itself count',
+    accepted: 'addresses or networks in CIDR notation, separated by commas',
+    secret: false,
+    fallback: () => [],
+    parse: (value) => {
+      const networks = value.split(',').map((network) => network.trim());
+      const sound = networks.every((network) => {
+        const [address = '', bits] = network.split('/');
+        const family = isIP(address);
+        return (
+          family !== 0 &&
+          (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
+        );
+      });
+      return sound ? networks : undefined;
+    },
+  } satisfies Setting<readonly string[]>,
 };
 
 /**
@@ -219,6 +268,8 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     lock_timeout_ms: read(settings.lock_timeout_ms),
     drain_timeout_ms: read(settings.drain_timeout_ms),
     public_url: read<string | undefined>(settings.public_url),
+    identity_encryption_keys: read<readonly Buffer[]>(settings.identity_encryption_keys),
+    trusted_proxy: read<readonly string[]>(settings.trusted_proxy),
   };
 }
 

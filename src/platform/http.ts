@@ -136,6 +136,13 @@ export function isProblemAnswer(request: FastifyRequest): boolean {
   return problems.has(request);
 }
 
+/** How to authenticate: in the way that was tried, where it was one (RFC 9449, section 7.1). */
+function challengeTo({ headers: { authorization = '' } }: FastifyRequest): string {
+  return /^dpop /i.test(authorization)
+    ? 'DPoP realm="financialapi", error="invalid_token", algs="ES256 EdDSA PS256"'
+    : 'Bearer realm="financialapi"';
+}
+
 function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -143,7 +150,7 @@ function sendProblem(
   publicUrl: string,
 ): FastifyReply {
   problems.add(request);
-  if (problem.type.status === 401) reply.header('www-authenticate', 'Bearer realm="financialapi"');
+  if (problem.type.status === 401) reply.header('www-authenticate', challengeTo(request));
   if (problem.replayed) reply.header('idempotent-replayed', 'true');
   if (problem.extra.retry_after_s !== undefined)
     reply.header('retry-after', String(problem.extra.retry_after_s));
