@@ -56,9 +56,10 @@ export async function listConsents(tx: Transaction, caller: Caller, query: Stati
     ({ id, client_id, openid, resources, created_at, expires_at }) => ({
       id,
       application_id: client_id,
-      scopes: [openid ?? '', ...Object.values(resources ?? {})].flatMap((scope) =>
-        scope.split(' ').filter((each) => each !== ''),
-      ),
+      scopes: [
+        // Permissions are scopes of the issuer and of the API.
+        ...new Set([openid ?? '', ...Object.values(resources ?? {})].flatMap((scope) => scope.split(' '))),
+      ].filter((scope) => scope !== ''),
       created_at,
       ...(expires_at === null ? {} : { expires_at }),
     }),

@@ -147,7 +147,9 @@ export function oauthRoutes(
         async (request, reply) => {
           const { scope, handle } = await find(request);
           prepare(request);
-          request.raw.url = (request.raw.url ?? '').slice(issuerPath(scope).length);
+          // From both it takes where it is mounted, as under Express.
+          const { url = '' } = request.raw;
+          Object.assign(request.raw, { originalUrl: url, url: url.slice(issuerPath(scope).length) });
           reply.hijack();
           for (const [name, value] of Object.entries(reply.getHeaders())) {
             if (value !== undefined) reply.raw.setHeader(name, value);
@@ -244,7 +246,10 @@ export function oauthRoutes(
             if (identity.length > 0) grant.addOIDCScope(identity);
             if (given.length > 0) grant.addResourceScope(audience, given);
             // As answered: else the same would be asked again at once.
-            if (withheld.length > 0) grant.rejectResourceScope(audience, withheld);
+            if (withheld.length > 0) {
+              grant.rejectOIDCScope(withheld);
+              grant.rejectResourceScope(audience, withheld);
+            }
             result = { consent: { grantId: await grant.save() } };
           }
           return reply.redirect(await provider.interactionResult(request.raw, reply.raw, result), 303);
