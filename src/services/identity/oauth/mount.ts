@@ -243,7 +243,9 @@ export function oauthRoutes(
             const known = grantId === undefined ? undefined : await provider.Grant.find(grantId);
             const grant = known ?? new provider.Grant({ accountId, clientId: client.clientId });
             if (known === undefined) grant.jti = formatId('con', newUuid());
-            if (identity.length > 0) grant.addOIDCScope(identity);
+            // A permission is a scope of the issuer, since discovery names it, and of the API.
+            const openid = [...identity, ...given];
+            if (openid.length > 0) grant.addOIDCScope(openid);
             if (given.length > 0) grant.addResourceScope(audience, given);
             // As answered: else the same would be asked again at once.
             if (withheld.length > 0) {

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { createRemoteJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import * as client from 'openid-client';
+import pg from 'pg';
+import { openDatabase } from '../../../platform/db.ts';
 import { newUuid } from '../../../platform/ids.ts';
 import type { TestTenant } from '../../../testing.ts';
+import { removeExpired } from './artifacts.ts';
+import { issuerOf } from './issuer.ts';
 import {
   authorize,
   Browser,
@@ -17,7 +22,7 @@ import {
 let platform: OAuthPlatform;
 let bank: TestTenant;
 before(async () => {
-  platform = await openOAuthPlatform();
+  platform = await openOAuthPlatform({ TRUSTED_PROXY: '127.0.0.1,::1' });
   bank = await platform.newTenant();
 });
 after(() => platform.close());
@@ -306,7 +311,7 @@ test('private_key_jwt, DPoP and PAR: the FAPI 2.0 profile, and refusals without 
   const auth = client.PrivateKeyJwt({ key: keys.privateKey, kid: 'k1' });
   const config = await discover(platform.issuer(bank), app.id, auth);
   const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'));
-  await assert.rejects(client.clientCredentialsGrant(config, {}), { error: 'invalid_dpop_proof' });
+  await assert.rejects(client.clientCredentialsGrant(config, {}), { error: 'invalid_grant' });
   const own = await client.clientCredentialsGrant(config, {}, { DPoP });
   assert.equal(own.token_type, 'dpop');
 
@@ -422,8 +427,99 @@ test('applications of others are not there, and what does not fit together is re
     const refused = await bank.ask('POST', '/api/v2/applications', { ...confidential, ...wrong });
     assert.equal(refused.body.code, 'application_not_sound', JSON.stringify(wrong));
   }
-  const unknown = await fetch(
-    `${platform.issuer(bank).href.replace(/ten_./, 'ten_0')}/.well-known/openid-configuration`,
-  );
+  const nobody = issuerOf(platform.running.url, { tenant_id: newUuid(), environment: 'live' });
+  const unknown = await fetch(`${nobody}/.well-known/openid-configuration`);
   assert.equal(unknown.status, 404);
+});
+
+/** A certificate that openssl made for these tests; its key is used nowhere. */
+const CERTIFICATE =
+  'MIIBezCCASGgAwIBAgIUdO8qs93OyH0ZIWfBS8QYjjxrE/MwCgYIKoZIzj0EAwIwEjEQMA4GA1UEAwwHcGFydG5lcjAgFw0yNjExMjQyMDE2MTVaGA8yMTI2MTAzMTIwMTYxNVowEjEQMA4GA1UEAwwHcGFydG5lcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCqag/xd+ABk8N5rwKE4HGZ1IRDjSThXrrTCzKlam/8StLjE2+gSMtIBj3HrZQcshr7i1Am5qG1AfcBLlifywyWjUzBRMB0GA1UdDgQWBBSOt7vQnbIdxllop9FB48btWPJNXjAfBgNVHSMEGDAWgBSOt7vQnbIdxllop9FB48btWPJNXjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQCiNDYCWrh+y9KJhI6bxOyXLF6kUxt/SKbkXj15/8bM2QIgfaGfVnTXBnpj+vLHX0T7JBBCKnWcvi6HMVwT8U9Ih1Y=';
+
+test('a token bound to a certificate is good with it only, and only a trusted proxy may name one', async () => {
+  const x5c = [CERTIFICATE];
+  const { publicKey } = new X509Certificate(Buffer.from(CERTIFICATE, 'base64'));
+  const app = await bank.post('/api/v2/applications', {
+    ...service,
+    auth_method: 'self_signed_tls_client_auth',
+    jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), x5c, use: 'sig' }] },
+    token_binding: 'mtls',
+  });
+  const ask = async (certificate: string | undefined) =>
+    fetch(`${platform.issuer(bank).href}/token`, {
+      method: 'POST',
+      headers: certificate === undefined ? {} : { 'client-cert': `:${certificate}:` },
+      body: new URLSearchParams({ grant_type: 'client_credentials', client_id: app.id }),
+    });
+  assert.equal((await ask(undefined)).status, 401);
+  const answer: { access_token: string } = JSON.parse(await (await ask(CERTIFICATE)).text());
+  const use = async (headers: Record<string, string>, remoteAddress = '127.0.0.1') => {
+    const used = await platform.running.app.inject({
+      url: '/api/v2/accounts',
+      remoteAddress,
+      headers: { authorization: `Bearer ${answer.access_token}`, ...headers },
+    });
+    return used.statusCode;
+  };
+  assert.equal(await use({ 'client-cert': `:${CERTIFICATE}:` }), 200);
+  assert.equal(await use({ 'client-cert': `:${CERTIFICATE}:` }, '203.0.113.9'), 401);
+  assert.equal(await use({}), 401);
+  assert.equal(await use({ 'client-cert': ':AAAA:' }), 401);
+});
+
+test('no token, code or secret stands in the database as it is', async () => {
+  const { refresh_token, app } = await allowed();
+  const rows = await everythingKept();
+  assert.ok(rows.includes(app.id));
+  for (const secret of [refresh_token, app.client_secret]) assert.equal(rows.includes(secret), false);
+  assert.equal(/"d": ?"/.test(rows), false);
+});
+
+async function superuser(): Promise<pg.Client> {
+  const db = new pg.Client({ connectionString: platform.url });
+  await db.connect();
+  return db;
+}
+
+async function everythingKept(): Promise<string> {
+  const db = await superuser();
+  try {
+    const { rows } = await db.query(
+      `select row_to_json(a)::text as row from identity.oauth_artifacts a
+       union all select row_to_json(p)::text from identity.applications p
+       union all select row_to_json(k)::text from identity.oauth_signing_keys k`,
+    );
+    return JSON.stringify(rows.map(({ row }: { row: string }) => row));
+  } finally {
+    await db.end();
+  }
+}
+
+test('what has expired is removed, in batches, and nothing else', async () => {
+  const { config, refresh_token } = await allowed();
+  const db = await superuser();
+  try {
+    await db.query(
+      `insert into identity.oauth_artifacts (tenant_id, environment, model, id_hash, payload, expires_at)
+       select $1, 'sandbox', 'AuthorizationCode', sha256(n::text::bytea), '{}', now() - interval '1 second'
+       from generate_series(1, 2500) n`,
+      [bank.scope.tenant_id],
+    );
+    const own = openDatabase({
+      url: platform.url,
+      role: 'identity',
+      pool_size: 1,
+      statement_timeout_ms: 5_000,
+      lock_timeout_ms: 1_000,
+      onError: () => {},
+    });
+    try {
+      assert.ok((await removeExpired(own, bank.scope)) >= 2_500);
+    } finally {
+      await own.close();
+    }
+  } finally {
+    await db.end();
+  }
+  assert.ok((await client.refreshTokenGrant(config, refresh_token)).access_token.length > 0);
 });

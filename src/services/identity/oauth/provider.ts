@@ -110,6 +110,7 @@ function configurationOf(options: ProviderOptions, scope: Scope, keys: readonly 
     clientDefaults: { id_token_signed_response_alg: SIGNING_ALG },
     extraClientMetadata: { properties: ['fapi', 'secret_hashes'] },
     clockTolerance: CLOCK_TOLERANCE_S,
+    clientBasedCORS: () => false,
     pkce: { required: () => true },
     cookies: { long: { ...cookie, path }, short: cookie },
     features: {
@@ -119,7 +120,10 @@ function configurationOf(options: ProviderOptions, scope: Scope, keys: readonly 
         enabled: true,
         allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
       },
-      revocation: { enabled: true },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
+      },
       pushedAuthorizationRequests: { enabled: true },
       dPoP: { enabled: true },
       rpInitiatedLogout: { enabled: false },
