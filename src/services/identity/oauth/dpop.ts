@@ -4,7 +4,7 @@ import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { CLOCK_TOLERANCE_S } from './issuer.ts';
 
-export const PROOF_ALGS = ['ES256', 'EdDSA', 'Ed25519', 'PS256'];
+export const PROOF_ALGS = ['ES256', 'EdDSA', 'PS256'] as const;
 /** How old a proof may be. */
 const PROOF_AGE_S = 60;
 const REMEMBERED_PROOFS = 200_000;
@@ -45,7 +45,7 @@ export function proofChecker(): (proof: string, expected: ProofExpectation) => P
     try {
       verified = await jwtVerify(proof, EmbeddedJWK, {
         typ: 'dpop+jwt',
-        algorithms: PROOF_ALGS,
+        algorithms: [...PROOF_ALGS],
         maxTokenAge: PROOF_AGE_S,
         clockTolerance: CLOCK_TOLERANCE_S,
         requiredClaims: ['jti', 'htm', 'htu', 'ath'],

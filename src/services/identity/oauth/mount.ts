@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
-import type { InteractionResults } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Scope } from '../../../platform/db.ts';
 import { comesFromOwnPage } from '../../../platform/http.ts';

@@ -1,11 +1,12 @@
 /** An authorization server of one tenant and environment: oidc-provider, told what is particular here. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import Provider, {
+import {
   type Configuration,
   errors,
   interactionPolicy,
   type KoaContextWithOIDC,
+  Provider,
 } from 'oidc-provider';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
 import type { Database, Scope } from '../../../platform/db.ts';
@@ -105,7 +106,7 @@ function configurationOf(options: ProviderOptions, scope: Scope, keys: readonly 
       introspectionSigningAlgValues: [SIGNING_ALG],
       requestObjectSigningAlgValues: [...SIGNING_ALGS],
       authorizationSigningAlgValues: [SIGNING_ALG],
-      dPoPSigningAlgValues: PROOF_ALGS.filter((alg) => alg !== 'Ed25519') as ('ES256' | 'EdDSA' | 'PS256')[],
+      dPoPSigningAlgValues: [...PROOF_ALGS],
     },
     clientDefaults: { id_token_signed_response_alg: SIGNING_ALG },
     extraClientMetadata: { properties: ['fapi', 'secret_hashes'] },
