@@ -18,13 +18,16 @@ test('with nothing set, every setting has its documented default', () => {
     lock_timeout_ms: 5_000,
     drain_timeout_ms: 10_000,
     public_url: undefined,
+    identity_encryption_keys: [],
+    trusted_proxy: [],
   });
 });
 
 test('the documentation of a setting with a plain default names the value that is used', () => {
   const config = new Map<string, unknown>(Object.entries(readConfig({})));
   const plain = Object.entries(settings).filter(
-    ([key]) => !['database_url', 'demo', 'public_url'].includes(key),
+    ([key]) =>
+      !['database_url', 'demo', 'public_url', 'identity_encryption_keys', 'trusted_proxy'].includes(key),
   );
   assert.equal(plain.length, 11);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);

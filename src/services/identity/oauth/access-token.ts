@@ -32,7 +32,7 @@ const Claims = Type.Object({
     Type.Object({ jkt: Type.Optional(Type.String()), 'x5t#S256': Type.Optional(Type.String()) }),
   ),
 });
-export type AccessTokenClaims = Static<typeof Claims>;
+type AccessTokenClaims = Static<typeof Claims>;
 
 export interface Verified {
   scope: Scope;
@@ -82,7 +82,10 @@ export function tokenVerifier(states: IssuerStates, publicUrl: () => string) {
       throw bad('The access token has expired, is for something else, or was not signed here.');
     }
     if (!Check(Claims, claims)) throw bad('The access token lacks claims.');
-    const application = state.applications.get(parseId('app', claims.client_id) ?? '');
+    const uuid = parseId('app', claims.client_id) ?? '';
+    // What was signed here and is not known yet was registered a moment ago.
+    const application =
+      state.applications.get(uuid) ?? (await states.readAnew(scope))?.applications.get(uuid);
     if (application === undefined || application.status === 'disabled') {
       throw bad('The application that the access token was given to is disabled.');
     }

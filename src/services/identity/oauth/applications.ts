@@ -445,7 +445,7 @@ export async function rotateSecret(
 export const IDENTITY_SCOPES = ['openid', 'offline_access', 'profile', 'email'];
 
 /** What an application may ask for, as OAuth scopes. */
-export function scopesOf(application: KeptApplication, permissions: PermissionCatalogue): string[] {
+function scopesOf(application: KeptApplication, permissions: PermissionCatalogue): string[] {
   return [...permissions.expand(application.scopes, 'institution')];
 }
 

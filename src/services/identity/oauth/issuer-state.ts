@@ -30,6 +30,8 @@ export interface IssuerState {
 export interface IssuerStates {
   /** Undefined where there is no such tenant. */
   of(scope: Scope): Promise<IssuerState | undefined>;
+  /** Reads what may have been written since, before the database's word of it has come. */
+  readAnew(scope: Scope): Promise<IssuerState | undefined>;
   forget(): void;
 }
 
@@ -72,19 +74,22 @@ export function openIssuerStates(db: Database, secrets: Secrets): IssuerStates {
     max: REMEMBERED_ISSUERS,
     ttl: BELIEVED_FOR_MS,
   });
+  const nameOf = (scope: Scope) => `${scope.tenant_id} ${scope.environment}`;
+
+  function readAnew(scope: Scope): Promise<IssuerState | undefined> {
+    const name = nameOf(scope);
+    // What is being read when all is forgotten is not found here any more: nobody later is told something older.
+    const reading = readState(db, secrets, scope);
+    known.set(name, reading);
+    reading.catch(() => {
+      if (known.peek(name) === reading) known.delete(name);
+    });
+    return reading;
+  }
+
   return {
-    of(scope) {
-      const name = `${scope.tenant_id} ${scope.environment}`;
-      const remembered = known.get(name);
-      if (remembered !== undefined) return remembered;
-      // What is being read when all is forgotten is not found here any more: nobody later is told something older.
-      const reading = readState(db, secrets, scope);
-      known.set(name, reading);
-      reading.catch(() => {
-        if (known.peek(name) === reading) known.delete(name);
-      });
-      return reading;
-    },
+    of: (scope) => known.get(nameOf(scope)) ?? readAnew(scope),
+    readAnew,
     forget: () => known.clear(),
   };
 }

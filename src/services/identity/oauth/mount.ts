@@ -2,8 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import type Provider from 'oidc-provider';
-import { errors } from 'oidc-provider';
+import { errors, type InteractionResults, type Provider } from 'oidc-provider';
 import type { Scope } from '../../../platform/db.ts';
 import { comesFromOwnPage } from '../../../platform/http.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import * as client from 'openid-client';
 import { formatId, newUuid } from '../../../platform/ids.ts';
+import { services } from '../../../services.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
-import { ledger } from '../../ledger/service.ts';
 import { identityWith } from '../service.ts';
 import { issuerOf } from './issuer.ts';
 
@@ -35,7 +35,7 @@ export async function openOAuthPlatform(settings: Record<string, string> = {}): 
   });
   const platform = await openTestPlatform(
     { IDENTITY_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), ...settings },
-    [identity, ledger],
+    services.map((service) => (service.name === identity.name ? identity : service)),
   );
   return {
     ...platform,
