@@ -6,6 +6,7 @@ import { type BootOptions, boot, type Running } from './platform/boot.ts';
 import { readConfig } from './platform/config.ts';
 import type { Environment, Scope } from './platform/db.ts';
 import { newUuid } from './platform/ids.ts';
+import type { Service } from './platform/service.ts';
 import { freshDatabase } from './platform/testing.ts';
 import { seeds } from './seeds.ts';
 import { services } from './services.ts';
@@ -42,10 +43,11 @@ export interface TestPlatform {
   close: () => Promise<void>;
 }
 
-/** Boots every service on a database of its own, listening on a free port of loopback. */
+/** Boots every service, or those given, on a database of its own, listening on a free port of loopback. */
 export async function openTestPlatform(
   settings: Record<string, string> = {},
   options: BootOptions = {},
+  started: readonly Service[] = services,
 ): Promise<TestPlatform> {
   const database = await freshDatabase();
   const config = readConfig({
@@ -58,7 +60,7 @@ export async function openTestPlatform(
     ADDRESS_LIMIT_FACTOR: '1000',
     ...settings,
   });
-  const running = await boot(config, services, { seeds, ...options });
+  const running = await boot(config, started, { seeds, ...options });
 
   async function newTenant(environment: Environment = 'sandbox'): Promise<TestTenant> {
     const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });

@@ -222,7 +222,7 @@ test('who is not known, no longer known or not allowed is refused on every route
   const powerless = await createKey(db, owner.scope, { label: 'powerless', scopes: ['nothing:nothing'] });
   const without = 'a key without permissions';
   const suspended = await platform.newTenant();
-  await superuser.query("update platform.tenants set status = 'suspended' where tenant_id = $1", [
+  await superuser.query("update platform.tenants set status = 'suspended', suspended_at = now() where tenant_id = $1", [
     suspended.scope.tenant_id,
   ]);
   const callers: Record<string, [headers: Record<string, string>, status: number]> = {

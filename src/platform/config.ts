@@ -45,6 +45,8 @@ export type Config = {
   identity_encryption_keys: readonly Buffer[];
   session_idle_s: number;
   session_lifetime_s: number;
+  /** Networks of the proxies whose `Client-Cert` header is believed. */
+  client_cert_proxies: readonly string[];
 };
 
 export type Setting<T> = {
@@ -310,6 +312,19 @@ export const settings = {
     { fallback: 43_200, min: 60, max: 30 * 86_400 },
     "Longest that a person's session may last, in seconds.",
   ),
+  client_cert_proxies: {
+    name: 'CLIENT_CERT_PROXIES',
+    meaning:
+      'Proxies that end TLS before this server: the client certificate that they name in Client-Cert (RFC 9440) is believed. They must remove that header from what comes in.',
+    default: 'none: only certificates of the connection itself count',
+    accepted: 'addresses or networks in CIDR notation, separated by commas',
+    secret: false,
+    fallback: () => [],
+    parse: (value) => {
+      const networks = value.split(',').map((network) => network.trim());
+      return networks.every(isNetwork) ? networks : undefined;
+    },
+  } satisfies Setting<readonly string[]>,
 };
 
 /** An address, or a network in CIDR notation. */
@@ -362,6 +377,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     identity_encryption_keys: read<readonly Buffer[]>(settings.identity_encryption_keys),
     session_idle_s: read(settings.session_idle_s),
     session_lifetime_s: read(settings.session_lifetime_s),
+    client_cert_proxies: read<readonly string[]>(settings.client_cert_proxies),
   };
 }
 

@@ -158,6 +158,13 @@ export function isProblemAnswer(request: FastifyRequest): boolean {
   return problems.has(request);
 }
 
+/** How to authenticate: in the way that was tried, where it was one (RFC 9449, section 7.1). */
+function challengeTo({ headers: { authorization = '' } }: FastifyRequest): string {
+  return /^dpop /i.test(authorization)
+    ? 'DPoP realm="financialapi", error="invalid_token", algs="ES256 EdDSA PS256"'
+    : 'Bearer realm="financialapi"';
+}
+
 /** The code of the problem that answers a request, if one does. */
 export function problemCodeOf(request: FastifyRequest): string | undefined {
   return problems.get(request);
@@ -171,7 +178,7 @@ export function problemAnswer(
   publicUrl: string,
 ): Static<typeof ProblemBody> {
   problems.set(request, problem.code);
-  if (problem.type.status === 401) reply.header('www-authenticate', 'Bearer realm="financialapi"');
+  if (problem.type.status === 401) reply.header('www-authenticate', challengeTo(request));
   if (problem.replayed) reply.header('idempotent-replayed', 'true');
   if (problem.extra.retry_after_s !== undefined)
     reply.header('retry-after', String(problem.extra.retry_after_s));

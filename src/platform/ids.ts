@@ -20,6 +20,7 @@ const prefixes = {
   evt: 'an event',
   key: 'an API key',
   app: 'an application',
+  con: 'a consent',
   usr: 'a person',
   rol: 'a role',
   grt: 'a grant',

@@ -50,4 +50,13 @@ export const permissions = {
   'sandbox:read': { meaning: 'See what time the clock of the sandbox shows' },
   'sandbox:reset': { meaning: 'Empty the sandbox' },
   'sandbox:advance_clock': { meaning: 'Move the clock of the sandbox forward' },
+  'applications:read': {
+    meaning: 'See the applications that may ask for tokens, though never their secrets',
+  },
+  'applications:create': { meaning: 'Register applications, with no more permissions than one has oneself' },
+  'applications:edit': { meaning: 'Edit applications, replace their secrets, disable and enable them' },
+  'consents:read': { meaning: 'See what one has allowed applications to do on one’s behalf' },
+  'consents:revoke': { meaning: 'Take back what one has allowed an application' },
+  'signing_keys:read': { meaning: 'See the public keys that tokens are signed with' },
+  'signing_keys:rotate': { meaning: 'Replace the key that tokens are signed with' },
 } satisfies Permissions;

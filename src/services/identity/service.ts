@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { openSecrets } from '../../platform/secret.ts';
-import { defineService } from '../../platform/service.ts';
+import { defineService, type Service } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { refuse } from './errors.ts';
+import { openOAuth } from './oauth/oauth.ts';
+import type { People as OAuthPeople } from './oauth/person.ts';
 import { openPeople } from './people/people.ts';
 import { permissions } from './permissions.ts';
 import { planRoutes } from './plan-routes.ts';
@@ -12,27 +14,67 @@ import { selfRoutes } from './self.ts';
 import { sandboxRoutes } from './tenants/sandbox-routes.ts';
 import { tenantRoutes } from './tenants/tenant-routes.ts';
 
-export const identity = defineService({
-  name: 'identity',
-  migrations: fileURLToPath(new URL('migrations', import.meta.url)),
-  problems: refuse.types,
-  permissions,
-  async start({ db, permissions: catalogue, config, log, scopes, publicUrl, limits, sandboxes, seeds }) {
-    const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
-    const people = await openPeople({ db, permissions: catalogue, secrets, config, log, scopes, publicUrl });
-    return {
-      routes: async (app) => {
-        await app.register(selfRoutes);
-        await app.register(apiKeyRoutes({ db, permissions: catalogue }));
-        await app.register(people.routes);
-        await app.register(roleRoutes({ db, permissions: catalogue }));
-        await app.register(grantRoutes({ db, permissions: catalogue, personExists }));
-        await app.register(planRoutes(db, limits));
-        await app.register(tenantRoutes(db));
-        await app.register(sandboxRoutes({ sandboxes, seeds }));
-      },
-      authenticators: [people.authenticator],
-      stop: () => people.stop(),
-    };
-  },
-});
+/** The service, with another way for applications to know people than their sessions. */
+export function identityWith(knownToApplications?: OAuthPeople): Service {
+  return defineService({
+    name: 'identity',
+    migrations: fileURLToPath(new URL('migrations', import.meta.url)),
+    problems: refuse.types,
+    permissions,
+    async start(context) {
+      const {
+        db,
+        permissions: catalogue,
+        config,
+        log,
+        scopes,
+        publicUrl,
+        limits,
+        sandboxes,
+        seeds,
+      } = context;
+      const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
+      const people = await openPeople({
+        db,
+        permissions: catalogue,
+        secrets,
+        config,
+        log,
+        scopes,
+        publicUrl,
+      });
+      const oauth = openOAuth({
+        db,
+        permissions: catalogue,
+        secrets,
+        people: knownToApplications ?? people,
+        config,
+        log,
+        scopes,
+        publicUrl,
+        // oidc-provider hands a dispatcher along that refuses addresses which are not of the public internet.
+        fetch: (url, options) => fetch(url, { ...options, redirect: 'error' }),
+      });
+      return {
+        routes: async (app) => {
+          await app.register(selfRoutes);
+          await app.register(apiKeyRoutes({ db, permissions: catalogue }));
+          await app.register(people.routes);
+          await app.register(roleRoutes({ db, permissions: catalogue }));
+          await app.register(grantRoutes({ db, permissions: catalogue, personExists }));
+          await app.register(planRoutes(db, limits));
+          await app.register(tenantRoutes(db));
+          await app.register(sandboxRoutes({ sandboxes, seeds }));
+          await app.register(oauth.routes);
+        },
+        authenticators: [people.authenticator, oauth.authenticator],
+        stop: async () => {
+          await oauth.stop();
+          await people.stop();
+        },
+      };
+    },
+  });
+}
+
+export const identity = identityWith();

@@ -10,7 +10,6 @@ create table identity.people (
   password_hash text check (length(password_hash) between 1 and 500),
   password_changed_at timestamptz,
   plan text not null default 'standard' check (length(plan) between 1 and 64),
-  has_limits boolean not null default false,
   last_signed_in_at timestamptz,
   created_at timestamptz not null default now(),
   created_by text not null check (length(created_by) <= 300),
@@ -19,7 +18,6 @@ create table identity.people (
   primary key (tenant_id, id)
 );
 comment on column identity.people.password_hash is 'argon2id in PHC form; null for who signs in elsewhere';
-comment on column identity.people.has_limits is 'Whether the ledger has monetary limits for the person';
 -- The address of someone who was removed may be invited again.
 create unique index people_email on identity.people (tenant_id, email) where status <> 'removed';
 create index people_of_email on identity.people (email) where status <> 'removed';
@@ -196,7 +194,7 @@ grant select, insert, update, delete on identity.sessions, identity.pending_sign
 
 -- Every process forgets whom it knows when one of these says so, as for keys. Not for what only says when a session
 -- was seen last.
-create trigger tell_access after update of status, name, email, plan, has_limits on identity.people
+create trigger tell_access after update of status, name, email, plan on identity.people
   for each statement execute function platform.tell_access();
 create trigger tell_access after update of ended_at, environment on identity.sessions
   for each statement execute function platform.tell_access();

@@ -8,7 +8,7 @@ import type { Secrets } from '../../../platform/secret.ts';
 import { externalRoutes } from './external.ts';
 import { openPasswords } from './password.ts';
 import type { Providers } from './provider.ts';
-import { openSessions, type SignedInPerson } from './session.ts';
+import { openSessions, type Sessions, type SignedInPerson } from './session.ts';
 import type { SignInAttempt, SigningIn } from './sign-in.ts';
 import { signInPages } from './sign-in-page.ts';
 import { signInRoutes } from './sign-in-routes.ts';
@@ -20,6 +20,7 @@ export interface People {
   authenticator: Authenticator;
   /** Who is signed in, for pages of other parts. */
   signedInPerson(request: FastifyRequest): Promise<SignedInPerson | undefined>;
+  findPerson: Sessions['findPerson'];
   stop(): Promise<void>;
 }
 
@@ -99,6 +100,7 @@ export async function openPeople(options: PeopleOptions): Promise<People> {
     },
     authenticator: sessions.authenticator,
     signedInPerson: (request) => sessions.signedInPerson(request),
+    findPerson: (scope, person_uuid) => sessions.findPerson(scope, person_uuid),
     async stop() {
       clearInterval(timer);
       await sweeping;

@@ -9,7 +9,7 @@ import { type Authenticator, suspended } from '../../../platform/access/access.t
 import type { Caller } from '../../../platform/access/caller.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
 import type { Database, Environment, Scope, Transaction } from '../../../platform/db.ts';
-import { formatId, Id, newUuid } from '../../../platform/ids.ts';
+import { formatId, Id, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { refuse as refuseRequest } from '../../../platform/problem.ts';
 import { refuse } from '../errors.ts';
 import { grantsOf } from '../roles/grants.ts';
@@ -66,21 +66,24 @@ const SessionRow = Type.Object({
 const columns =
   'id, person_id, environment, methods, address, user_agent, created_at, last_seen_at, expires_at';
 
-const SignedInRow = Type.Object({
+const ActiveRow = Type.Object({
   tenant_id: Type.String(),
-  session_id: Type.String(),
   person_id: Type.String(),
   email: Type.String(),
   name: Type.String(),
-  environment: EnvironmentName,
   plan: Type.String(),
-  has_limits: Type.Boolean(),
-  created_at: Type.String(),
-  last_seen_at: Type.String(),
-  expires_at: Type.String(),
   tenant_name: Type.String(),
   base_currency: Type.String(),
   tenant_kind: Type.Union([Type.Literal('institution'), Type.Literal('installation')]),
+});
+
+const SignedInRow = Type.Object({
+  ...ActiveRow.properties,
+  session_id: Type.String(),
+  environment: EnvironmentName,
+  created_at: Type.String(),
+  last_seen_at: Type.String(),
+  expires_at: Type.String(),
   tenant_status: Type.Union([Type.Literal('active'), Type.Literal('suspended')]),
 });
 
@@ -134,6 +137,11 @@ export interface Sessions {
   get(request: FastifyRequest): Promise<SignedIn>;
   /** Who is signed in, for pages of other parts; undefined where nobody is. */
   signedInPerson(request: FastifyRequest): Promise<SignedInPerson | undefined>;
+  /** Somebody by their id, with what they may do to everything in an environment; undefined for who may not sign in. */
+  findPerson(
+    scope: Scope,
+    person_uuid: string,
+  ): Promise<{ name: string; email: string; permissions: ReadonlySet<string> } | undefined>;
   authenticator: Authenticator;
   /** Forgets every session that this process remembers: one of them ended. */
   forget(): void;
@@ -227,7 +235,7 @@ export function openSessions(options: SessionsOptions): Sessions {
     const [row] = await db.read(scope, (tx) =>
       tx.rows(
         SignedInRow,
-        `select s.tenant_id, s.id as session_id, s.person_id, p.email, p.name, s.environment, p.plan, p.has_limits,
+        `select s.tenant_id, s.id as session_id, s.person_id, p.email, p.name, s.environment, p.plan,
            s.created_at, s.last_seen_at, s.expires_at, t.name as tenant_name, t.base_currency,
            t.kind as tenant_kind, t.status as tenant_status
          from identity.sessions s
@@ -251,7 +259,8 @@ export function openSessions(options: SessionsOptions): Sessions {
     return row;
   }
 
-  async function callerOf(row: SignedIn, environment: Environment): Promise<Caller> {
+  /** Who somebody is, and what they may do in an environment. */
+  async function callerFor(row: Static<typeof ActiveRow>, environment: Environment): Promise<Caller> {
     const scope: Scope = { tenant_id: row.tenant_id, environment };
     const granted = await db.read(scope, (tx) =>
       grantsOf(tx, permissions, scope, row.person_id, row.tenant_kind),
@@ -264,11 +273,32 @@ export function openSessions(options: SessionsOptions): Sessions {
       permissions: granted.permissions,
       narrowed: granted.narrowed,
       plan: row.plan,
+    };
+  }
+
+  async function callerOf(row: SignedIn, environment: Environment): Promise<Caller> {
+    return {
+      ...(await callerFor(row, environment)),
       expires_at_ms: Math.min(
         Date.parse(row.expires_at),
         Date.parse(row.last_seen_at) + Math.max(idle_s * 1_000, BELIEVED_FOR_MS),
       ),
     };
+  }
+
+  /** Somebody who may sign in, whether they are signed in or not; undefined for who may not. */
+  async function findActive(scope: Scope, person_uuid: string) {
+    const [row] = await db.read(scope, (tx) =>
+      tx.rows(
+        ActiveRow,
+        `select p.tenant_id, p.id as person_id, p.email, p.name, p.plan, t.name as tenant_name, t.base_currency,
+           t.kind as tenant_kind
+         from identity.people p join platform.tenants t on t.tenant_id = p.tenant_id
+         where p.tenant_id = $1 and p.id = $2 and p.status = 'active' and t.status = 'active'`,
+        [scope.tenant_id, person_uuid],
+      ),
+    );
+    return row;
   }
 
   const find: Sessions['find'] = async (request) => {
@@ -333,8 +363,19 @@ export function openSessions(options: SessionsOptions): Sessions {
         tenant_id: row.tenant_id,
       };
     },
+    async findPerson(scope, person_uuid) {
+      const row = await findActive(scope, person_uuid);
+      if (row === undefined) return undefined;
+      const caller = await callerFor(row, scope.environment);
+      return { name: row.name, email: row.email, permissions: caller.permissions };
+    },
     forget,
     authenticator: {
+      async findPrincipal(scope, principal, on_behalf_of) {
+        if (principal.kind !== 'person' || on_behalf_of !== undefined) return undefined;
+        const row = await findActive(scope, uuidOf('usr', principal.id));
+        return row === undefined ? undefined : callerFor(row, scope.environment);
+      },
       identify(request) {
         const token = request.cookies[SESSION_COOKIE];
         // Whoever sends a credential of another kind means that.
