@@ -79,7 +79,7 @@ export function permissionsOf(services: readonly Service[]): Permissions {
 }
 
 /** Everything that is refused with these services, by code. */
-export function problemsOf(services: readonly Service[]): Record<string, ProblemType> {
+function problemsOf(services: readonly Service[]): Record<string, ProblemType> {
   return Object.assign({}, ownProblems, ...services.map(({ problems }) => problems));
 }
 

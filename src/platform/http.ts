@@ -490,7 +490,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       if (execution !== undefined) {
         // Approved by a second person: it runs for whoever proposed it, who must still be allowed to.
         request.approved = execution.approved;
-        admit(request, reply, execution.caller, undefined);
+        void admit(request, reply, execution.caller, undefined);
         done();
         return;
       }
