@@ -69,6 +69,8 @@ export interface RequestLimits {
 export interface HttpOptions {
   access: Pick<Access, 'identify'>;
   permissions: PermissionCatalogue;
+  /** Whether fields that a schema marks are masked for who lacks the permission. */
+  masks?: true;
   log: FastifyBaseLogger;
   /** Where clients reach this server, without a slash at the end. */
   publicUrl: () => string;
@@ -472,7 +474,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     }
   });
 
-  app.addHook('onRoute', (route) => redactAnswers(route, isProblemAnswer));
+  if (options.masks === true) app.addHook('onRoute', (route) => redactAnswers(route, isProblemAnswer));
 
   app.decorateRequest('caller');
   app.decorateRequest('approved');
