@@ -110,7 +110,7 @@ const shortPrincipal = ({ kind, id, name }: Principal) => ({
 });
 
 /** A record as the object that `platform.append_audit` takes, as JSON text. */
-function rowOf(id: string, record: AuditRecord, withDetail: boolean): string {
+export function rowOf(id: string, record: AuditRecord, withDetail: boolean): string {
   const principal = shortPrincipal(record.principal);
   const row = JSON.stringify({
     tenant_id: record.tenant_id,

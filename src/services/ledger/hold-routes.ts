@@ -6,6 +6,7 @@ import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
 import { approvalsOf } from './approval.ts';
+import { noteWritten, posterOf } from './attribution.ts';
 import type { Books } from './books.ts';
 import { Hold } from './contract.ts';
 import { HoldRequest, placeHold } from './place-hold.ts';
@@ -75,11 +76,12 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
         const options = { dry_run: request.query.dry_run ?? false };
         const { hold, position, replayed } = await placeHold(
           books,
-          request.caller,
+          posterOf(request, 201),
           request.body,
           attempt,
           options,
         );
+        noteWritten(request, replayed, request.query.dry_run ?? false);
         answerCreated(reply, `/api/v2/holds/${hold.id}`, replayed);
         reply.header('ledger-position', position);
         return hold;
@@ -119,12 +121,13 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
         const { hold_id } = request.params;
         const { answer, position, replayed } = await incrementHold(
           books,
-          request.caller,
+          posterOf(request, 201),
           uuidOf('hld', hold_id),
           request.body,
           attemptOf(request, `/api/v2/holds/${hold_id}/increments`),
           { dry_run: request.query.dry_run ?? false },
         );
+        noteWritten(request, replayed, request.query.dry_run ?? false);
         answerCreated(reply, `/api/v2/holds/${hold_id}`, replayed);
         reply.header('ledger-position', position);
         return answer;
@@ -146,12 +149,13 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
         const { hold_id } = request.params;
         const { answer, position, replayed } = await extendHold(
           books,
-          request.caller,
+          posterOf(request, 201),
           uuidOf('hld', hold_id),
           request.body,
           attemptOf(request, `/api/v2/holds/${hold_id}/extensions`),
           { dry_run: request.query.dry_run ?? false },
         );
+        noteWritten(request, replayed, request.query.dry_run ?? false);
         answerCreated(reply, `/api/v2/holds/${hold_id}`, replayed);
         reply.header('ledger-position', position);
         return answer;
@@ -173,12 +177,13 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
         const { hold_id } = request.params;
         const { answer, position, replayed } = await captureHold(
           books,
-          request.caller,
+          posterOf(request, 201),
           uuidOf('hld', hold_id),
           request.body,
           attemptOf(request, `/api/v2/holds/${hold_id}/captures`),
           { dry_run: request.query.dry_run ?? false },
         );
+        noteWritten(request, replayed, request.query.dry_run ?? false);
         answerCreated(reply, `/api/v2/transfers/${answer.transfer.id}`, replayed);
         reply.header('ledger-position', position);
         return answer;
@@ -200,12 +205,13 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
         const { hold_id } = request.params;
         const { answer, position, replayed } = await releaseHold(
           books,
-          request.caller,
+          posterOf(request, 201),
           uuidOf('hld', hold_id),
           request.body,
           attemptOf(request, `/api/v2/holds/${hold_id}/releases`),
           { dry_run: request.query.dry_run ?? false },
         );
+        noteWritten(request, replayed, request.query.dry_run ?? false);
         answerCreated(reply, `/api/v2/holds/${hold_id}`, replayed);
         reply.header('ledger-position', position);
         return answer;

@@ -15,6 +15,7 @@ import {
   type Session,
   type Transaction,
 } from '../../platform/db.ts';
+import { formatId } from '../../platform/ids.ts';
 import { type Problem, refuse } from '../../platform/problem.ts';
 import { refusalText } from './errors.ts';
 
@@ -67,6 +68,8 @@ export interface Command {
   event: string;
   /** What the request is bound to beside the rules of the accounts, as JSON with `limits_id` or `reach`. */
   bound?: string;
+  /** Of the first command of a request: its record for the audit trail if anything of it is posted, as JSON. */
+  attribution?: string;
   /** Why it cannot be carried out for what it says itself: kept under the key, and never posted. */
   refused?: Problem;
   /** The transfer to reverse or the hold to act on. */
@@ -124,6 +127,7 @@ const parameterTypes = [
   'smallint[]',
   separated,
   'smallint[]',
+  separated,
   separated,
   separated,
   separated,
@@ -245,6 +249,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     separatedTexts(requests, ({ operation }) => operation),
     separatedTexts(requests, ({ request }) => request),
     separatedTexts(requests, ({ bound }) => bound),
+    separatedTexts(requests, ({ attribution }) => attribution),
     plainArray(firstCommands, itself),
     plainArray(groups, itself),
     plainArray(commands, ({ link_id }) => link_id),
@@ -274,6 +279,21 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
 export interface Poster extends Scope {
   /** UUID of monetary limits. */
   limits_id?: string;
+  /** The record of the request for the audit trail, if anything of it is posted; of a batch without a subject. */
+  attribution?: (subject: string | undefined) => string;
+}
+
+/** Public id of what a command is about. */
+function subjectOf({ id, public_id, kind, ref }: Command): string {
+  if (kind === 'transfer' || kind === 'reversal') return public_id ?? formatId('trf', id);
+  return formatId('hld', ref ?? id);
+}
+
+/** Puts the record for the audit trail to the commands of a request. */
+function attribute({ attribution }: Poster, commands: readonly Command[]): void {
+  const [first] = commands;
+  if (attribution === undefined || first === undefined) return;
+  first.attribution = attribution(commands.length === 1 && first.item === 0 ? subjectOf(first) : undefined);
 }
 
 /** The commands of a request with what it is bound to. Most are bound to nothing, and stay as they are. */
@@ -514,6 +534,7 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
     submit(poster, commands) {
       if (commands.length === 0) return Promise.resolve([]);
       if (depth + commands.length > options.queue_limit) return Promise.reject(overloaded());
+      attribute(poster, commands);
       const lane = laneOf(poster);
       return new Promise<Outcome[]>((resolve, reject) => {
         lane.waiting.push({ commands: bound(poster, commands), resolve, reject });
@@ -528,7 +549,10 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
         await look?.(tx, outcomes);
         return outcomes;
       }),
-    postWithin: (tx, poster, commands) => callOnce(tx, poster, bound(poster, commands)),
+    postWithin(tx, poster, commands) {
+      attribute(poster, commands);
+      return callOnce(tx, poster, bound(poster, commands));
+    },
     depth: () => depth,
     drain() {
       if (!busy()) return Promise.resolve();

@@ -7,6 +7,7 @@ import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
 import { approvalsOf, reservedFor } from './approval.ts';
+import { noteWritten, posterOf } from './attribution.ts';
 import type { Books } from './books.ts';
 import { addToChart, ChartRequest, listChart } from './chart.ts';
 import { Account, ChartEntry, Transfer } from './contract.ts';
@@ -248,11 +249,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
         };
         const { transfer, replayed } = await postTransfer(
           books,
-          request.caller,
+          posterOf(request, 201),
           request.body,
           attempt,
           options,
         );
+        noteWritten(request, replayed, options.dry_run);
         answerCreated(reply, `/api/v2/transfers/${transfer.id}`, replayed);
         reply.header('ledger-position', transfer.position);
         return transfer;
@@ -279,7 +281,14 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
           reserved: reservedFor(request.approved),
           publicUrl: publicUrl(),
         };
-        const { result, replayed } = await postBatch(books, request.caller, request.body, attempt, options);
+        const { result, replayed } = await postBatch(
+          books,
+          posterOf(request, 200),
+          request.body,
+          attempt,
+          options,
+        );
+        if (result.posted > 0) noteWritten(request, replayed, options.dry_run);
         if (replayed) reply.header('idempotent-replayed', 'true');
         const position = Math.max(...result.outcomes.map(({ transfer }) => transfer?.position ?? 0));
         if (position > 0) reply.header('ledger-position', position);
@@ -330,12 +339,13 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
         const uuid = uuidOf('trf', transfer_id);
         const { transfer, replayed } = await reverseTransfer(
           books,
-          request.caller,
+          posterOf(request, 201),
           uuid,
           request.body,
           attempt,
           options,
         );
+        noteWritten(request, replayed, options.dry_run);
         answerCreated(reply, `/api/v2/transfers/${transfer.id}`, replayed);
         reply.header('ledger-position', transfer.position);
         return transfer;

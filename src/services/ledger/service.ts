@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Metrics } from '../../platform/metrics.ts';
 import { defineService } from '../../platform/service.ts';
+import { startAttribution } from './attribution.ts';
 import { refuse } from './errors.ts';
 import { startHoldExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
@@ -58,6 +59,7 @@ export const ledger = defineService({
     const books = { db, posting };
     const expiry = startHoldExpiry(books, log);
     const sealing = startSealing({ db, log, interval_ms: 1_000 });
+    const attribution = startAttribution({ db, log, interval_ms: 1_000 });
     return {
       routes: async (app) => {
         await app.register(routes(books, publicUrl));
@@ -67,7 +69,7 @@ export const ledger = defineService({
         await app.register(v1Routes(books));
       },
       stop: async () => {
-        await Promise.all([expiry.stop(), sealing.stop()]);
+        await Promise.all([expiry.stop(), sealing.stop(), attribution.stop()]);
         await posting.drain();
       },
     };

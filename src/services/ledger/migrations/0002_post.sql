@@ -43,11 +43,12 @@ revoke execute on function ledger.money, ledger.hold_event from public;
 -- It is the only way to move money: it locks the head of the tenant's ledger, so that one batch follows the other;
 -- finds what was attempted before; decides each command against the balances that the ones before it leave; and
 -- writes all of it in a handful of set-wise statements. Nothing is looked up within the loop but holds and reversed
--- transfers. A request is described by a member of each of p_keys, p_first_items, p_operations, p_requests, p_bounds and
+-- transfers. A request is described by a member of each of p_keys, p_first_items, p_operations, p_requests, p_bounds, p_attributions and
 -- p_first_commands, which tells where its commands begin and, in one more member, where the last ones end. A command is
 -- described by the i-th member of each of the other arrays, its legs by members of the p_leg_ arrays:
 --
 --   p_bounds     of a request: what it is bound to, as JSON with `limits_id` or `reach` (0004_bounds.sql); null if nothing
+--   p_attributions the record of a request for the audit trail if anything of it is posted (0008_attributions.sql)
 --   p_kinds      1 transfer, 2 reversal, 3 place a hold, 4 increment, 5 extend, 6 capture, 7 release, 8 expire
 --   p_groups     commands that stand beside each other with the same number are posted all or none; null stands for itself
 --   p_refs       the transfer to reverse; the hold to act on
@@ -76,6 +77,7 @@ create function ledger.post(
   p_operations text[],
   p_requests text[],
   p_bounds text[],
+  p_attributions text[],
   p_first_commands integer[],
   p_groups integer[],
   p_link_ids uuid[],
@@ -718,6 +720,16 @@ begin
              coalesce(p_effective_dates[e.i], v_today), nullif(p_effective_dates[e.i] <> v_today, false), p_leg_reverses[e.j]
       from (select j, p_leg_commands[j] as i from generate_series(1, n_legs) j offset 0) e
       where v_posted[e.i] is not null and p_kinds[e.i] in (1, 2, 6)
+  ), attributed as (
+    insert into attributions (tenant_id, environment, recorded_at, position, record)
+      select p_tenant_id, p_environment, v_now, posted.position, p_attributions[posted.r]
+      from (
+        select r, case p_first_commands[r + 1] - p_first_commands[r] when 1 then v_posted[p_first_commands[r]] else (
+            select min(v_posted[i]) from generate_series(p_first_commands[r], p_first_commands[r + 1] - 1) i
+          ) end as position
+        from generate_series(1, coalesce(cardinality(p_attributions), 0)) r offset 0
+      ) posted
+      where posted.position is not null and p_attributions[posted.r] is not null
   ), told as (
     insert into outbox (tenant_id, environment, sequence, id, time, position, type, source, subject, data)
       select p_tenant_id, p_environment, v_sequence + v_posted[i] - v_first_position, p_ids[i], v_now, v_posted[i],

@@ -15,6 +15,7 @@ import { IdempotencyHeaders } from '../../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';
 import { formatMoney } from '../../../platform/money.ts';
 import { Problem } from '../../../platform/problem.ts';
+import { noteWritten, posterOf } from '../attribution.ts';
 import type { Books } from '../books.ts';
 import { refuse } from '../errors.ts';
 import { getAccount, listAccounts, numberOf, V1Account, V1AccountRequest, v1AccountOf } from './account.ts';
@@ -248,7 +249,8 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
           },
           handler: async (request, reply) => {
             const attempt = attemptOf(request, '/transfer');
-            const done = await transfer(books, request.caller, request.params, attempt);
+            const done = await transfer(books, posterOf(request, 201), request.params, attempt);
+            noteWritten(request, done.replayed, false);
             answered(reply, done.replayed);
             linkTo(reply, `/api/v2/transfers/${done.transfer.transfer_id}`);
             reply.code(201).header('ledger-position', String(done.position));
