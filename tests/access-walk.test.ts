@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { exportJWK, generateKeyPair } from 'jose';
 import { Client } from 'pg';
 import { createKey } from '../src/platform/access/access.ts';
 import { newKey } from '../src/platform/access/key.ts';
@@ -98,7 +99,13 @@ before(async () => {
     assert.ok(tries < 500, 'nothing was recorded');
     record = (await owner.get('/api/v2/audit?limit=1')).data[0]?.id;
   }
+  const device = await owner.post('/api/v2/devices', {
+    label: MARK,
+    public_key: await exportJWK((await generateKeyPair('ES256')).publicKey),
+    permissions: ['accounts:read'],
+  });
   parameters = {
+    device_id: { real: device.id, made_up: formatId('dev', newUuid()) },
     invitation_id: { real: invitation.id, made_up: formatId('inv', newUuid()) },
     person_id: { real: person.id, made_up: formatId('usr', newUuid()) },
     proposal_id: { real: proposal.id, made_up: formatId('prp', newUuid()) },
@@ -140,6 +147,7 @@ const bodies: Record<string, object> = {
   ':person_id': { name: 'mine' },
   ':account_id': { name: 'mine' },
   ':key_id': { label: 'mine' },
+  ':device_id': { label: 'mine' },
   ':action': {},
   limits: { amounts: [{ currency: 'BRL' }] },
   ':number': { name: 'mine', balance: 1 },
@@ -222,9 +230,10 @@ test('who is not known, no longer known or not allowed is refused on every route
   const powerless = await createKey(db, owner.scope, { label: 'powerless', scopes: ['nothing:nothing'] });
   const without = 'a key without permissions';
   const suspended = await platform.newTenant();
-  await superuser.query("update platform.tenants set status = 'suspended', suspended_at = now() where tenant_id = $1", [
-    suspended.scope.tenant_id,
-  ]);
+  await superuser.query(
+    "update platform.tenants set status = 'suspended', suspended_at = now() where tenant_id = $1",
+    [suspended.scope.tenant_id],
+  );
   const callers: Record<string, [headers: Record<string, string>, status: number]> = {
     nobody: [{}, 401],
     'an empty credential': [{ authorization: '' }, 401],

@@ -23,7 +23,7 @@ const schemas = ['platform', ...services.map(({ name }) => name)];
 /** Tables that belong to no tenant. There is none; whoever adds one says here why. */
 const withoutTenant: string[] = [];
 
-/** Tables whose rows stay when a sandbox is emptied: keys, people, settings, and what was done about them. */
+/** Tables whose rows stay when a sandbox is emptied: keys, devices, people, settings, and what was done about them. */
 const kept = new Set(['platform.api_keys', 'platform.sandbox_resets']);
 
 interface Table {

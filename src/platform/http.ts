@@ -160,6 +160,7 @@ export function isProblemAnswer(request: FastifyRequest): boolean {
 
 /** How to authenticate: in the way that was tried, where it was one (RFC 9449, section 7.1). */
 function challengeTo({ headers: { authorization = '' } }: FastifyRequest): string {
+  if (/^device /i.test(authorization)) return 'Device realm="financialapi", error="invalid_token"';
   return /^dpop /i.test(authorization)
     ? 'DPoP realm="financialapi", error="invalid_token", algs="ES256 EdDSA PS256"'
     : 'Bearer realm="financialapi"';
