@@ -37,24 +37,38 @@ function median(numbers: readonly number[]): number {
 interface Server {
   port: number;
   key: string;
+  tenantId: string;
   databaseUrl: string;
   stop: () => Promise<void>;
 }
 
-/** The real server, a process of its own with its own embedded PostgreSQL, fsync and synchronous_commit on. */
-async function startServer(dir: string): Promise<Server> {
+/**
+ * The real server, a process of its own with its own embedded PostgreSQL, fsync and synchronous_commit on.
+ *
+ * @param bareOn connection string of a database to use instead, without all that requests pass beside the check of a key
+ */
+async function startServer(dir: string, bareOn?: string): Promise<Server> {
   const data_dir = join(dir, 'data');
-  const child = spawn(process.execPath, [...process.execArgv, join(import.meta.dirname, 'server.ts')], {
-    env: { ...process.env, DATA_DIR: data_dir, PORT: '0', LOG_LEVEL: 'error', DEMO: 'false' },
+  const program = [join(import.meta.dirname, 'server.ts'), ...(bareOn === undefined ? [] : ['--bare'])];
+  const child = spawn(process.execPath, [...process.execArgv, ...program], {
+    env: {
+      ...process.env,
+      DATA_DIR: data_dir,
+      PORT: '0',
+      LOG_LEVEL: 'error',
+      DEMO: 'false',
+      ...(bareOn === undefined ? {} : { DATABASE_URL: bareOn }),
+    },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   for await (const line of createInterface({ input: child.stdout })) {
     if (!line.startsWith('{')) continue;
-    const { port, key, database_url } = JSON.parse(line);
+    const { port, key, tenant_id, database_url } = JSON.parse(line);
     return {
       port,
       key,
+      tenantId: tenant_id,
       databaseUrl: database_url,
       stop: () => {
         child.kill('SIGTERM');
@@ -86,8 +100,9 @@ async function openAccounts(server: Server, count: number): Promise<string[]> {
     await client.query(
       `insert into ledger.accounts (tenant_id, environment, id, number, credit_limit, type, currency, chart_code, name)
        select c.tenant_id, c.environment, u.id, u.number, null, c.type, 'BRL', c.code, 'bench'
-       from ledger.chart_of_accounts c, unnest($1::uuid[]) with ordinality u (id, number)`,
-      [uuids],
+       from ledger.chart_of_accounts c, unnest($1::uuid[]) with ordinality u (id, number)
+       where c.tenant_id = $2`,
+      [uuids, server.tenantId],
     );
     return uuids.map((uuid) => formatId('acc', uuid));
   } finally {
@@ -171,6 +186,7 @@ async function durability(url: string): Promise<string> {
 
 const dir = mkdtempSync(join(tmpdir(), 'financialapi-bench-'));
 let server: Server | undefined;
+let bare: Server | undefined;
 let reference: Reference | undefined;
 try {
   server = await startServer(dir);
@@ -186,6 +202,11 @@ try {
     files.set(count, file);
   }
 
+  bare = await startServer(dir, server.databaseUrl);
+  const bareIds = await openAccounts(bare, 1_000);
+  const bareFile = join(dir, 'accounts-bare.json');
+  writeFileSync(bareFile, JSON.stringify(bareIds));
+
   reference = await openReference(server.databaseUrl);
   process.stderr.write('warming up …\n');
   await warmUp(server.databaseUrl, values.quick ? 0 : 3_000);
@@ -199,6 +220,8 @@ try {
 
   const referenceTps: number[] = [];
   const referenceP99: number[] = [];
+  const wholeRates: number[] = [];
+  const bareRates: number[] = [];
   const measured = new Map<string, LoadResult[]>();
   for (let round = 1; round <= rounds; round += 1) {
     for (const [index, line] of lines.entries()) {
@@ -215,6 +238,21 @@ try {
         accounts_file: file,
       });
       measured.set(line.name, [...(measured.get(line.name) ?? []), result]);
+    }
+    // The whole path and the bare one take turns, and each begins as often as the other.
+    for (let turn = 0; turn < 4; turn += 1) {
+      process.stderr.write(`\rround ${round} of ${rounds}: the access path, ${turn + 1} of 4`.padEnd(78));
+      const isBare = turn === 1 || turn === 2;
+      const { transfers_per_s } = await measure({
+        connections: 64,
+        pattern: 'uniform',
+        batch: 1,
+        port: (isBare ? bare : server).port,
+        key: (isBare ? bare : server).key,
+        seconds,
+        accounts_file: isBare ? bareFile : (files.get(1_000) ?? ''),
+      });
+      (isBare ? bareRates : wholeRates).push(transfers_per_s);
     }
   }
   process.stderr.write('\r'.padEnd(79) + '\r');
@@ -253,6 +291,12 @@ try {
       '≤',
       2,
     ],
+    [
+      'one transfer a request with the whole access path ÷ with a bare key check',
+      median(wholeRates) / median(bareRates),
+      '≥',
+      0.9,
+    ],
   ] as const;
   console.log('');
   for (const [name, ratio, sign, target] of targets) {
@@ -264,13 +308,22 @@ try {
   writeFileSync(
     join(results, `${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`),
     JSON.stringify(
-      { reference: reference.name, best, referenceTps, referenceP99, measured: Object.fromEntries(measured) },
+      {
+        reference: reference.name,
+        best,
+        referenceTps,
+        referenceP99,
+        wholeRates,
+        bareRates,
+        measured: Object.fromEntries(measured),
+      },
       null,
       2,
     ),
   );
 } finally {
   await reference?.close();
+  await bare?.stop();
   await server?.stop();
   rmSync(dir, { recursive: true, force: true });
 }

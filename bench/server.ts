@@ -5,7 +5,12 @@ import { boot } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { services } from '../src/services.ts';
 
-const running = await boot(readConfig(process.env), services);
+/** `--bare`: without all that a request passes beside the check of its key. */
+const running = await boot(
+  readConfig(process.env),
+  services,
+  process.argv.includes('--bare') ? { bare: true } : {},
+);
 const tenant_id = await createTenant(running.platform, { name: 'Bench', base_currency: 'BRL' });
 const key = await createKey(running.platform, { tenant_id, environment: 'sandbox' }, { label: 'bench' });
 const answer = await running.app.inject({
@@ -16,7 +21,7 @@ const answer = await running.app.inject({
 });
 if (answer.statusCode !== 201) throw new Error(answer.body);
 const port = Number(new URL(running.url).port);
-console.log(JSON.stringify({ port, key, database_url: running.databaseUrl }));
+console.log(JSON.stringify({ port, key, tenant_id, database_url: running.databaseUrl }));
 
 const stop = () => void running.stop().then(() => process.exit(0));
 process.on('SIGTERM', stop);

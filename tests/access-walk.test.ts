@@ -104,8 +104,22 @@ before(async () => {
     public_key: await exportJWK((await generateKeyPair('ES256')).publicKey),
     permissions: ['accounts:read'],
   });
+  const application = await owner.post('/api/v2/applications', {
+    name: MARK,
+    auth_method: 'client_secret_post',
+    grant_types: ['client_credentials'],
+    scopes: ['accounts:read'],
+  });
+  const window = { name: 'minute', requests: 1_000_000, window_s: 60 };
+  await owner.post('/api/v2/plans', { name: 'of_the_owner', description: MARK, windows: [window] });
   parameters = {
     device_id: { real: device.id, made_up: formatId('dev', newUuid()) },
+    application_id: { real: application.id, made_up: formatId('app', newUuid()) },
+    // Consents are a person's own: no key has any.
+    consent_id: { real: formatId('con', newUuid()), made_up: formatId('con', newUuid()) },
+    tenant_id: { real: formatId('ten', owner.scope.tenant_id), made_up: formatId('ten', newUuid()) },
+    environment: { real: 'sandbox', made_up: 'live' },
+    name: { real: 'of_the_owner', made_up: 'of_nobody' },
     invitation_id: { real: invitation.id, made_up: formatId('inv', newUuid()) },
     person_id: { real: person.id, made_up: formatId('usr', newUuid()) },
     proposal_id: { real: proposal.id, made_up: formatId('prp', newUuid()) },
@@ -149,6 +163,13 @@ const bodies: Record<string, object> = {
   ':key_id': { label: 'mine' },
   ':device_id': { label: 'mine' },
   ':action': {},
+  ':application_id': { name: 'mine' },
+  secrets: {},
+  ':name': { description: 'mine' },
+  ':tenant_id': { name: 'mine' },
+  suspend: { reason: 'mine' },
+  resume: {},
+  ':environment': { windows: [{ name: 'minute', requests: 1, window_s: 60 }] },
   limits: { amounts: [{ currency: 'BRL' }] },
   ':number': { name: 'mine', balance: 1 },
 };
@@ -156,6 +177,8 @@ const bodies: Record<string, object> = {
 const forEveryCaller = new Set(['/api/v2/self']);
 /** Parameters of what belongs to the tenant in both of its environments. */
 const ofTenant = /:(person_id|invitation_id)/;
+/** What only those who operate the installation may ask: an institution is refused, whatever it names. */
+const ofInstallation = '/api/v2/tenants/';
 /** Queries without which a route refuses before it looks for anything. */
 const queries: Record<string, string> = { statement: '?from=2026-01-01&to=2026-12-31' };
 
@@ -298,7 +321,7 @@ test('what belongs to another tenant or environment is not there, on any route',
         assert.ok(answer.status < 500, shown);
         assertUnmarked(answer, shown, who === 'another tenant' ? undefined : [MARK]);
       } else {
-        assertTellsNothing(answer, route, who, [404]);
+        assertTellsNothing(answer, route, who, [route.path.startsWith(ofInstallation) ? 403 : 404]);
       }
     }
   }
@@ -311,7 +334,7 @@ test('what was made up is not there either, and is told in the same words', asyn
   for (const route of routes.filter(({ path }) => path.includes(':'))) {
     const made_up = await ask(route, 'made_up', bearer(stranger.key));
     const real = await ask(route, 'real', bearer(stranger.key));
-    assertTellsNothing(made_up, route, 'another tenant', [404]);
+    assertTellsNothing(made_up, route, 'another tenant', [route.path.startsWith(ofInstallation) ? 403 : 404]);
     assert.equal(made_up.body?.code, real.body?.code, `${route.method} ${route.path}`);
   }
 });

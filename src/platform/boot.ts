@@ -10,7 +10,7 @@ import { type Approvals, mountApprovals } from './approvals/approvals.ts';
 import { refuse as refuseApproval } from './approvals/errors.ts';
 import { permissions as approvalPermissions } from './approvals/permissions.ts';
 import { permissions as auditPermissions } from './audit/permissions.ts';
-import { mountAudit } from './audit/record.ts';
+import { decorateUnaudited, mountAudit } from './audit/record.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { startAuditSealing } from './audit/seal.ts';
 import { openAuditTrail } from './audit/write.ts';
@@ -51,6 +51,11 @@ export interface BootOptions {
   seeds?: Seeds;
   /** Where log lines go; standard output if absent. */
   logStream?: DestinationStream;
+  /**
+   * Identifies callers and asks for permissions, and does nothing else that a request passes: no limits, audit trail,
+   * policies or masks. For the benchmark alone, which holds the whole path against it.
+   */
+  bare?: true;
   /** The clock by which requests are counted, Unix time in milliseconds; that of the system if absent. */
   now?: () => number;
 }
@@ -79,7 +84,7 @@ export function permissionsOf(services: readonly Service[]): Permissions {
 }
 
 /** Everything that is refused with these services, by code. */
-export function problemsOf(services: readonly Service[]): Record<string, ProblemType> {
+function problemsOf(services: readonly Service[]): Record<string, ProblemType> {
   return Object.assign({}, ownProblems, ...services.map(({ problems }) => problems));
 }
 
@@ -205,7 +210,7 @@ export async function boot(
       permissions,
       log,
       publicUrl,
-      limits,
+      ...(options.bare === true ? {} : { limits, masks: true }),
       trustProxy: config.trust_proxy,
     });
     mountMetrics(app, metrics);
@@ -215,7 +220,8 @@ export async function boot(
       await audit.stop();
       await auditSealing.stop();
     });
-    mountAudit(app, { trail: audit, metrics, publicUrl });
+    if (options.bare === true) decorateUnaudited(app);
+    else mountAudit(app, { trail: audit, metrics, publicUrl });
     for (const [state, meaning] of [
       ['open', 'Connections to PostgreSQL'],
       ['idle', 'Connections to PostgreSQL that nobody uses'],
@@ -237,9 +243,13 @@ export async function boot(
     });
 
     await app.register(auditRoutes({ db: platform, redact: (value) => value }));
-    const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
-    approvals = policies;
-    undo.push(() => policies.stop());
+    let startPolicies: (() => () => Promise<void>) | undefined;
+    if (options.bare !== true) {
+      const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
+      approvals = policies;
+      undo.push(() => policies.stop());
+      startPolicies = () => policies.start();
+    }
 
     const [firstKey = randomBytes(32), ...otherKeys] = config.service_token_keys;
     const tokens = openServiceTokens([firstKey, ...otherKeys]);
@@ -305,7 +315,7 @@ export async function boot(
     });
     const [address] = app.addresses();
     url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
-    undo.push(policies.start());
+    if (startPolicies !== undefined) undo.push(startPolicies());
     ready = true;
     return {
       app,

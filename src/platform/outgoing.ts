@@ -16,13 +16,13 @@ export class OutgoingRefused extends Error {
   override readonly name = 'OutgoingRefused';
 }
 
-export interface OutgoingAnswer {
+interface OutgoingAnswer {
   status: number;
   headers: Headers;
   body: Buffer;
 }
 
-export type OutgoingInit = Pick<RequestInit, 'method' | 'headers' | 'signal'> & { body?: string | Buffer };
+type OutgoingInit = Pick<RequestInit, 'method' | 'headers' | 'signal'> & { body?: string | Buffer };
 
 export interface Outgoing {
   /**

@@ -40,7 +40,7 @@ const SHRINK_FOR_MS = 60_000;
 const expireIfDue = `
   select p.code from ledger.holds d
   cross join lateral ledger.post($1, $2::platform.environment, array[$4::uuid], array[8::smallint],
-    array['expire ' || d.id || ' ' || d.expires_at], array[0::smallint], array['expire'], array['{}'],
+    array['expire ' || d.id || ' ' || d.expires_at], array[0::smallint], array['expire'], array['{}'], null,
     array[1, 2], null,
     array[null::uuid], array[null::date], array[null::text], array[null::text], array[null::text], array[d.id],
     array[null::bigint], array[null::timestamptz], array[false],

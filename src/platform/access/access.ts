@@ -104,14 +104,6 @@ export function suspended(tenant_name: string): Problem {
   return refuse('tenant_suspended', `${tenant_name} is suspended.`);
 }
 
-/**
- * Refuses whoever is of a suspended tenant. For authenticators: as with keys, a suspension ends what is remembered in
- * every process, so that to ask when a credential is looked up is enough.
- */
-export function assertActive(tenant: { tenant_name: string; tenant_status: 'active' | 'suspended' }): void {
-  if (tenant.tenant_status === 'suspended') throw suspended(tenant.tenant_name);
-}
-
 /** Networks in CIDR notation as a list to check addresses against. */
 export function blockListOf(networks: readonly string[]): BlockList {
   const list = new BlockList();
@@ -205,7 +197,7 @@ export function openAccess(db: Database, { permissions, onError = () => {} }: Ac
       if (other === undefined) throw unknownKey();
       throw refuse('environment_mismatch', `This key is of the environment ${other.environment}.`);
     }
-    assertActive(row);
+    if (row.tenant_status === 'suspended') throw suspended(row.tenant_name);
     const caller = callerOf(row, permissions.expand(row.scopes, row.tenant_kind));
     if (began === generation) known.set(key, caller);
     return caller;

@@ -3,7 +3,7 @@
  * it needs; roles, keys and tokens carry patterns of them: `accounts:read`, `accounts:*`, `*:read`, `*:*`.
  */
 
-export interface PermissionType {
+interface PermissionType {
   /** What it lets one do, for whoever grants it. */
   meaning: string;
   /**

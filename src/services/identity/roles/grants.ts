@@ -158,7 +158,7 @@ export async function grantsOf(
 }
 
 /** Whether the tenant has somebody with this UUID, to whom something can be granted. */
-export type PersonExists = (tx: Transaction, scope: Scope, uuid: string) => Promise<boolean>;
+type PersonExists = (tx: Transaction, scope: Scope, uuid: string) => Promise<boolean>;
 
 export interface Grants {
   db: Database;

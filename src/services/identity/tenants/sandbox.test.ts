@@ -132,8 +132,13 @@ test('a reset empties the sandbox of the caller and nothing else, and its books 
   const reset = await bank.post('/api/v2/sandbox/reset', {}, headers);
   assert.ok(reset.rows_erased > 15, JSON.stringify(reset));
   for (const [name, rows] of await everything(bank.scope)) {
-    const kept = name === 'platform.sandbox_resets' || name === 'platform.attempts' ? 1 : 0;
-    assert.equal(rows.length, kept, `${name}: ${rows.join(' ')}`);
+    const { rows: erasable } = await operator.query(
+      "select has_table_privilege('financialapi_eraser', $1::regclass, 'delete') as is_erasable",
+      [name],
+    );
+    // What is recorded of callers stays. Of what was attempted, the reset itself is known.
+    if (erasable[0]?.is_erasable !== true) continue;
+    assert.equal(rows.length, name === 'platform.attempts' ? 1 : 0, `${name}: ${rows.join(' ')}`);
   }
   assert.deepEqual([await everything(live.scope), await everything(other.scope)], before);
   assert.deepEqual(await bank.get('/api/v2/tenant'), settings);
@@ -213,7 +218,9 @@ test('live can be neither emptied nor moved in time', async () => {
   const sandbox = await fill(await platform.newTenant());
   const { tenant_id } = live.scope;
   const tables = [...before.keys()].filter(
-    (name) => name.startsWith('ledger.') || name === 'platform.attempts',
+    (name) =>
+      (name.startsWith('ledger.') && !/^ledger\.limit(s|_amounts)$/.test(name)) ||
+      name === 'platform.attempts',
   );
   const as = async (role: string, environment: string, sql: string): Promise<string> => {
     await operator.query('begin');
@@ -323,14 +330,7 @@ test('holds are due by the clock of their sandbox, whatever that of others shows
   assert.notEqual(bank.scope.tenant_id, other.scope.tenant_id);
 });
 
-test('a hold expires when the clock of its sandbox is moved past its time', async (t) => {
-  const { rows } = await operator.query<{ asks: boolean }>(
-    "select bool_or(prosrc like '%platform.now_of(%') as asks from pg_proc where oid::regproc::text = 'ledger.post'",
-  );
-  if (rows[0]?.asks !== true) {
-    t.skip('ledger.post reads the time without the clock');
-    return;
-  }
+test('a hold expires when the clock of its sandbox is moved past its time', async () => {
   const bank = await fill(await platform.newTenant());
   const other = await fill(await platform.newTenant());
   await bank.post('/api/v2/sandbox/clock/advance', { to: '2120-01-01T00:00:01Z' });

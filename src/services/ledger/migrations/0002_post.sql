@@ -198,14 +198,14 @@ declare
   v_refusal text;
   v_context json;
 begin
-  select h.position, greatest(clock_timestamp(), h.recorded_at), h.outbox_sequence
+  select h.position, greatest(platform.now_of(p_tenant_id, p_environment), h.recorded_at), h.outbox_sequence
     into v_position, v_now, v_sequence
     from heads h where h.tenant_id = p_tenant_id and h.environment = p_environment
     for no key update;
   if not found then
     -- The first command of a tenant in this environment opens its books.
     insert into heads (tenant_id, environment) values (p_tenant_id, p_environment) on conflict do nothing;
-    select h.position, greatest(clock_timestamp(), h.recorded_at), h.outbox_sequence
+    select h.position, greatest(platform.now_of(p_tenant_id, p_environment), h.recorded_at), h.outbox_sequence
       into v_position, v_now, v_sequence
       from heads h where h.tenant_id = p_tenant_id and h.environment = p_environment
       for no key update;
