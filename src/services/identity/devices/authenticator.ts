@@ -3,7 +3,7 @@ import { decodeJwt, importJWK, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
-import { type Authenticator, assertActive } from '../../../platform/access/access.ts';
+import { type Authenticator, suspended } from '../../../platform/access/access.ts';
 import type { Caller } from '../../../platform/access/caller.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
 import type { Database } from '../../../platform/db.ts';
@@ -143,7 +143,7 @@ export function deviceAuthenticator({
       if (device === undefined) throw notGood();
       await assertSigned(token, device);
       if (device.row.status === 'disabled') throw bad('This device is disabled.');
-      assertActive(device.row);
+      if (device.row.tenant_status === 'suspended') throw suspended(device.row.tenant_name);
       return device.caller;
     },
     async findPrincipal(scope, principal, on_behalf_of) {
