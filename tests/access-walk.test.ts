@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { exportJWK, generateKeyPair } from 'jose';
 import { Client } from 'pg';
 import { createKey } from '../src/platform/access/access.ts';
 import { newKey } from '../src/platform/access/key.ts';
@@ -98,6 +99,11 @@ before(async () => {
     assert.ok(tries < 500, 'nothing was recorded');
     record = (await owner.get('/api/v2/audit?limit=1')).data[0]?.id;
   }
+  const device = await owner.post('/api/v2/devices', {
+    label: MARK,
+    public_key: await exportJWK((await generateKeyPair('ES256')).publicKey),
+    permissions: ['accounts:read'],
+  });
   const application = await owner.post('/api/v2/applications', {
     name: MARK,
     auth_method: 'client_secret_post',
@@ -107,6 +113,7 @@ before(async () => {
   const window = { name: 'minute', requests: 1_000_000, window_s: 60 };
   await owner.post('/api/v2/plans', { name: 'of_the_owner', description: MARK, windows: [window] });
   parameters = {
+    device_id: { real: device.id, made_up: formatId('dev', newUuid()) },
     application_id: { real: application.id, made_up: formatId('app', newUuid()) },
     // Consents are a person's own: no key has any.
     consent_id: { real: formatId('con', newUuid()), made_up: formatId('con', newUuid()) },
@@ -154,6 +161,7 @@ const bodies: Record<string, object> = {
   ':person_id': { name: 'mine' },
   ':account_id': { name: 'mine' },
   ':key_id': { label: 'mine' },
+  ':device_id': { label: 'mine' },
   ':action': {},
   ':application_id': { name: 'mine' },
   secrets: {},

@@ -6,6 +6,7 @@ import { openAccess } from './access/access.ts';
 import { openPermissions, type Permissions, platformPermissions } from './access/permission.ts';
 import { openServiceTokens } from './access/service-token.ts';
 import { listScopes } from './access/tenant.ts';
+import { openCors } from './cors.ts';
 import { type Approvals, mountApprovals } from './approvals/approvals.ts';
 import { refuse as refuseApproval } from './approvals/errors.ts';
 import { permissions as approvalPermissions } from './approvals/permissions.ts';
@@ -179,6 +180,7 @@ export async function boot(
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
     });
     undo.push(() => access.stop());
+    const cors = openCors(platform);
     const metrics = openMetrics();
     const limits = openLimits(platform, {
       redis_url: config.redis_url,
@@ -196,6 +198,7 @@ export async function boot(
       channel: 'platform_access',
       onNotice: () => {
         access.forget();
+        cors.forget();
         limits.forget();
         approvals?.forget();
       },
@@ -210,6 +213,7 @@ export async function boot(
       permissions,
       log,
       publicUrl,
+      cors,
       ...(options.bare === true ? {} : { limits, masks: true }),
       trustProxy: config.trust_proxy,
     });

@@ -23,6 +23,7 @@ import { assertMay, type Caller, labelsFor } from './access/caller.ts';
 import type { PermissionCatalogue } from './access/permission.ts';
 import { redactAnswers, sees } from './access/redaction.ts';
 import { takeExecution } from './approvals/execution.ts';
+import type { Cors } from './cors.ts';
 import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
 import { parseJson } from './json.ts';
@@ -74,6 +75,8 @@ export interface HttpOptions {
   log: FastifyBaseLogger;
   /** Where clients reach this server, without a slash at the end. */
   publicUrl: () => string;
+  /** Absent: no page of another site reads anything. */
+  cors?: Pick<Cors, 'answerPreflight' | 'admit'>;
   /** Absent: nothing is limited. */
   limits?: RequestLimits;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are in a row, or their networks. */
@@ -162,6 +165,7 @@ export function isProblemAnswer(request: FastifyRequest): boolean {
 
 /** How to authenticate: in the way that was tried, where it was one (RFC 9449, section 7.1). */
 function challengeTo({ headers: { authorization = '' } }: FastifyRequest): string {
+  if (/^device /i.test(authorization)) return 'Device realm="financialapi", error="invalid_token"';
   return /^dpop /i.test(authorization)
     ? 'DPoP realm="financialapi", error="invalid_token", algs="ES256 EdDSA PS256"'
     : 'Bearer realm="financialapi"';
@@ -316,16 +320,41 @@ function admit(
   return limits?.admit(request, reply, administers_limits);
 }
 
+/** What a browser asks before a page of another site may send a request. It carries no credential. */
+function isPreflight({ method, headers }: FastifyRequest): boolean {
+  return (
+    method === 'OPTIONS' &&
+    headers.origin !== undefined &&
+    headers['access-control-request-method'] !== undefined
+  );
+}
+
+async function answerPreflight(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { limits, cors }: { limits: RequestLimits | undefined; cors: Pick<Cors, 'answerPreflight'> },
+): Promise<void> {
+  await limits?.arrive(request, reply);
+  await cors.answerPreflight(request, reply);
+}
+
 /** What becomes of a request before its body is read; `undefined` where that is clear at once. */
 function enter(
   request: FastifyRequest,
   reply: FastifyReply,
-  { access, limits }: Pick<HttpOptions, 'access' | 'limits'>,
+  { access, limits, cors }: Pick<HttpOptions, 'access' | 'limits' | 'cors'>,
 ): Promise<void> | void {
   // The router decodes what it matches: `/%61pi/v2/accounts` is a route of the API, too.
   const isApi =
     request.url.startsWith(API_PREFIX) || request.routeOptions.url?.startsWith(API_PREFIX) === true;
   if (!isApi) return limits?.arrive(request, reply);
+  if (cors !== undefined && isPreflight(request)) return answerPreflight(request, reply, { limits, cors });
+  const crosses = cors !== undefined && request.headers.origin !== undefined && !comesFromOwnPage(request);
+  const admitted = (found: Caller): Promise<void> | void => {
+    if (!crosses) return admit(request, reply, found, limits);
+    request.caller = found;
+    return cors.admit(request, reply, found).then(() => admit(request, reply, found, limits));
+  };
   const unknown = async (reason: unknown): Promise<never> => {
     await limits?.failed(request, reply, reason);
     throw reason;
@@ -336,8 +365,8 @@ function enter(
   } catch (error) {
     return unknown(error);
   }
-  if (!(caller instanceof Promise)) return admit(request, reply, caller, limits);
-  return caller.catch(unknown).then((found) => admit(request, reply, found, limits));
+  if (!(caller instanceof Promise)) return admitted(caller);
+  return caller.catch(unknown).then(admitted);
 }
 
 /** Fastify's form of proxies that are trusted: a hop is counted from the connection on, beginning with 0. */
@@ -498,7 +527,12 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       }
       const entering = enter(request, reply, options);
       if (entering === undefined) done();
-      else entering.then(() => done(), done);
+      else {
+        entering.then(() => {
+          // A preflight has its answer.
+          if (!reply.sent) done();
+        }, done);
+      }
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }

@@ -19,6 +19,7 @@ const prefixes = {
   hst: 'a hold step',
   evt: 'an event',
   key: 'an API key',
+  dev: 'a device',
   app: 'an application',
   con: 'a consent',
   usr: 'a person',

@@ -113,6 +113,12 @@ export const refuse = defineProblems({
     title: 'Not from this address',
     meaning: 'The credential may be used from certain addresses only, and the request came from another.',
   },
+  origin_not_allowed: {
+    status: 403,
+    title: 'Not from this site',
+    meaning:
+      'A browser sent the request for a page of a site that the credential does not allow. Nothing was done. Name its origin in `allowed_origins` of the API key, or call through a server of your own.',
+  },
   not_found: {
     status: 404,
     title: 'Not found',

@@ -36,6 +36,18 @@ const Addresses = Type.Array(
   }),
   { minItems: 1, maxItems: 100, description: 'Networks or addresses that it may be used from' },
 );
+const Origins = Type.Array(
+  Type.String({
+    pattern: '^(https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?|http://localhost:([0-9]{1,5}|\\*))$',
+    examples: ['https://app.example.com', 'http://localhost:*'],
+  }),
+  {
+    minItems: 1,
+    maxItems: 50,
+    uniqueItems: true,
+    description: 'Origins whose pages may use it from a browser; without any, none may',
+  },
+);
 const Expiry = Type.String({ format: 'date-time', description: 'From when on it is no longer good' });
 
 export const ApiKeyRequest = Type.Object(
@@ -45,6 +57,7 @@ export const ApiKeyRequest = Type.Object(
     plan: Type.Optional(PlanName),
     expires_at: Type.Optional(Expiry),
     allowed_addresses: Type.Optional(Addresses),
+    allowed_origins: Type.Optional(Origins),
   },
   { additionalProperties: false },
 );
@@ -56,6 +69,7 @@ export const EditApiKeyRequest = Type.Object(
     plan: Type.Optional(PlanName),
     expires_at: Type.Optional(Type.Union([Expiry, Type.Null()])),
     allowed_addresses: Type.Optional(Type.Union([Addresses, Type.Null()])),
+    allowed_origins: Type.Optional(Type.Union([Origins, Type.Null()])),
   },
   { additionalProperties: false, minProperties: 1 },
 );
@@ -87,6 +101,7 @@ export const ApiKey = Type.Object({
   plan: Type.String(),
   has_limits: Type.Boolean({ description: 'Whether monetary limits are kept for it' }),
   allowed_addresses: Type.Optional(Type.Array(Type.String())),
+  allowed_origins: Type.Optional(Type.Array(Type.String())),
   created_at: Type.String(),
   created_by: Type.Optional(Type.String({ description: 'Who created it; absent for the operator' })),
   expires_at: Type.Optional(Type.String()),
@@ -116,6 +131,7 @@ const Row = Type.Object({
   plan: Type.String(),
   has_limits: Type.Boolean(),
   allowed_addresses: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  allowed_origins: Type.Union([Type.Array(Type.String()), Type.Null()]),
   created_at: Type.String(),
   created_by: Nullable,
   expires_at: Nullable,
@@ -126,14 +142,16 @@ const Row = Type.Object({
 
 const columns = `id, label, hint, environment, scopes,
   case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'active' end as status,
-  plan, limits_id is not null as has_limits, allowed_addresses::text[], created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
+  plan, limits_id is not null as has_limits, allowed_addresses::text[], allowed_origins,
+  created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
 
 function keyOf(row: Static<typeof Row>): ApiKey {
-  const { allowed_addresses, created_by, expires_at, last_used_at, replaced_by, revoked_at, ...rest } = row;
+  const { allowed_addresses, allowed_origins, created_by, expires_at, last_used_at, replaced_by, revoked_at, ...rest } = row;
   return {
     ...rest,
     id: formatId('key', row.id),
     ...(allowed_addresses === null ? {} : { allowed_addresses }),
+    ...(allowed_origins === null ? {} : { allowed_origins }),
     ...(created_by === null ? {} : { created_by }),
     ...(expires_at === null ? {} : { expires_at }),
     ...(last_used_at === null ? {} : { last_used_at }),
@@ -261,8 +279,8 @@ export async function createApiKey(
       const uuid = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, expires_at,
-           allowed_addresses, created_by, limits_id, plan)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11, $12)`,
+           allowed_addresses, created_by, limits_id, plan, allowed_origins)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11, $12, $13)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -277,6 +295,7 @@ export async function createApiKey(
           // Nobody leaves their limits behind by way of another key.
           caller.limits_id ?? null,
           plan,
+          body.allowed_origins ?? null,
         ],
       );
       return uuid;
@@ -314,7 +333,8 @@ export function editApiKey(
       `update platform.api_keys set label = coalesce($4, label),
          expires_at = case when $5 then $6 else expires_at end,
          allowed_addresses = case when $7 then ${asNetworks('$8')} else allowed_addresses end,
-         plan = coalesce($9, plan)
+         plan = coalesce($9, plan),
+         allowed_origins = case when $10 then $11 else allowed_origins end
        where tenant_id = $1 and environment = $2 and id = $3`,
       [
         caller.tenant_id,
@@ -326,6 +346,8 @@ export function editApiKey(
         body.allowed_addresses !== undefined,
         body.allowed_addresses ?? null,
         body.plan ?? null,
+        body.allowed_origins !== undefined,
+        body.allowed_origins ?? null,
       ],
     );
     return { before, after: await getApiKey(tx, caller, uuid) };
@@ -357,8 +379,8 @@ export async function rotateApiKey(
       const next = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, limits_id,
-           allowed_addresses, application_id, created_by)
-         select tenant_id, environment, $4, $5, $6, label, scopes, plan, limits_id, allowed_addresses, application_id, $7
+           allowed_addresses, allowed_origins, application_id, created_by)
+         select tenant_id, environment, $4, $5, $6, label, scopes, plan, limits_id, allowed_addresses, allowed_origins, application_id, $7
          from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3`,
         [caller.tenant_id, caller.environment, uuid, next, hashKey(key), hintOf(key), caller.principal.id],
       );

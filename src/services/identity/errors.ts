@@ -238,6 +238,17 @@ export const refuse = defineProblems({
     meaning:
       'What was given does not fit together: an application with a redirect address needs the grant authorization_code and the other way round, one that signs its requests needs keys, and one of the FAPI 2.0 profile needs both keys and tokens bound to a key. The detail says which.',
   },
+  device_not_found: {
+    status: 404,
+    title: 'No such device',
+    meaning: 'The tenant has no device with this id in this environment.',
+  },
+  device_key_not_good: {
+    status: 422,
+    title: 'The key of the device cannot be used',
+    meaning:
+      'A device has a public key of the curve P-256, with x and y, or of Ed25519, with x alone. Give the public part only.',
+  },
   application_has_no_secret: {
     status: 409,
     title: 'The application has no secret',

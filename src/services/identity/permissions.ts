@@ -55,6 +55,10 @@ export const permissions = {
   },
   'applications:create': { meaning: 'Register applications, with no more permissions than one has oneself' },
   'applications:edit': { meaning: 'Edit applications, replace their secrets, disable and enable them' },
+  'devices:read': { meaning: 'See devices and their public keys' },
+  'devices:edit': {
+    meaning: 'Register, edit, disable and enable devices, with no more permissions than one has oneself',
+  },
   'consents:read': { meaning: 'See what one has allowed applications to do on one’s behalf' },
   'consents:revoke': { meaning: 'Take back what one has allowed an application' },
   'signing_keys:read': { meaning: 'See the public keys that tokens are signed with' },

@@ -2,6 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { openSecrets } from '../../platform/secret.ts';
 import { defineService, type Service } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
+import { deviceAuthenticator } from './devices/authenticator.ts';
+import { deviceRoutes } from './devices/routes.ts';
 import { refuse } from './errors.ts';
 import { openOAuth } from './oauth/oauth.ts';
 import type { People as OAuthPeople } from './oauth/person.ts';
@@ -59,6 +61,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         routes: async (app) => {
           await app.register(selfRoutes);
           await app.register(apiKeyRoutes({ db, permissions: catalogue }));
+          await app.register(deviceRoutes({ db, permissions: catalogue }));
           await app.register(people.routes);
           await app.register(roleRoutes({ db, permissions: catalogue }));
           await app.register(grantRoutes({ db, permissions: catalogue, personExists }));
@@ -67,7 +70,11 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           await app.register(sandboxRoutes({ sandboxes, seeds }));
           await app.register(oauth.routes);
         },
-        authenticators: [people.authenticator, oauth.authenticator],
+        authenticators: [
+          people.authenticator,
+          oauth.authenticator,
+          deviceAuthenticator({ db, permissions: catalogue, publicUrl }),
+        ],
         stop: async () => {
           await oauth.stop();
           await people.stop();

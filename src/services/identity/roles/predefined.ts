@@ -112,8 +112,8 @@ const roles = {
   },
   developer: {
     description:
-      'Builds on the API: sees how requests went, without personal data, and administers keys and applications',
-    permissions: [...books, 'attempts:read', 'api_keys:*', 'applications:*', 'webhooks:*'],
+      'Builds on the API: sees how requests went, without personal data, and administers keys, applications and devices',
+    permissions: [...books, 'attempts:read', 'api_keys:*', 'applications:*', 'devices:*', 'webhooks:*'],
   },
   platform_administrator: {
     description: 'Operates the installation: its tenants and plans, and who else operates it',
@@ -129,6 +129,7 @@ const roles = {
       'grants:*',
       'api_keys:*',
       'applications:*',
+      'devices:*',
       'limits:*',
       'proposals:*',
       'approval_policies:*',

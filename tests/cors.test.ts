@@ -1,0 +1,123 @@
+/** Which pages of other sites a browser lets use the API. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { newUuid } from '../src/platform/ids.ts';
+import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
+
+const ALLOWED = 'https://app.example.com';
+let platform: TestPlatform;
+let bank: TestTenant;
+let key: string;
+let id: string;
+before(async () => {
+  platform = await openTestPlatform();
+  bank = await platform.newTenant();
+  const origins = [ALLOWED, 'http://localhost:*'];
+  ({ key, id } = await bank.post('/api/v2/api-keys', { label: 'app', allowed_origins: origins }));
+  await until(async () => (await preflight(ALLOWED))['access-control-allow-origin'] === ALLOWED);
+});
+after(() => platform.close());
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await isSo()); tries += 1) assert.ok(tries < 2_000, 'it did not come to be so');
+}
+
+async function preflight(origin: string) {
+  const answer = await platform.running.app.inject({
+    method: 'OPTIONS',
+    url: '/api/v2/accounts',
+    headers: { origin, 'access-control-request-method': 'POST' },
+  });
+  assert.equal(answer.statusCode, 204);
+  return answer.headers;
+}
+
+async function ask(origin: string, by: string, method: 'GET' | 'POST' = 'GET') {
+  const answer = await platform.running.app.inject({
+    method,
+    url: method === 'GET' ? '/api/v2/accounts' : '/api/v2/chart-of-accounts',
+    headers: {
+      origin,
+      authorization: `Bearer ${by}`,
+      'sec-fetch-site': 'cross-site',
+      'idempotency-key': newUuid(),
+    },
+    ...(method === 'GET' ? {} : { payload: { code: newUuid().slice(-8), name: 'x', type: 'asset' } }),
+  });
+  return { status: answer.statusCode, headers: answer.headers, code: answer.json().code };
+}
+
+/** No answer lets a page send cookies, and none lets every page read. */
+function assertClosed(headers: Record<string, unknown>): void {
+  assert.equal(headers['access-control-allow-origin'], undefined);
+  assert.equal(headers['access-control-allow-credentials'], undefined);
+}
+
+test('a preflight is answered for what some key allows, and for nothing else', async () => {
+  for (const origin of [ALLOWED, 'http://localhost:5173']) {
+    const headers = await preflight(origin);
+    assert.equal(headers['access-control-allow-origin'], origin);
+    assert.equal(headers['access-control-allow-credentials'], undefined);
+  }
+  for (const origin of [
+    'https://evil.example',
+    'null',
+    '*',
+    'http://localhost.evil.example',
+    'http://localhost:1@evil.example',
+    `${ALLOWED}.evil.example`,
+    'http://app.example.com',
+  ]) {
+    assertClosed(await preflight(origin));
+  }
+});
+
+test('a page reads what a key that allows its origin is answered', async () => {
+  const read = await ask(ALLOWED, key);
+  assert.deepEqual([read.status, read.headers['access-control-allow-origin']], [200, ALLOWED]);
+  assert.match(String(read.headers['access-control-expose-headers']), /Ledger-Position/);
+  assert.equal(read.headers['access-control-allow-credentials'], undefined);
+  assert.equal((await ask(ALLOWED, key, 'POST')).status, 201);
+});
+
+test('another key reads nothing there and changes nothing, though some key allows the origin', async () => {
+  const read = await ask(ALLOWED, bank.key);
+  assert.equal(read.status, 200);
+  assertClosed(read.headers);
+  const write = await ask(ALLOWED, bank.key, 'POST');
+  assert.deepEqual([write.status, write.code], [403, 'origin_not_allowed']);
+  assertClosed(write.headers);
+});
+
+test('an origin is no good once the key no longer names it', async () => {
+  const gone = 'https://gone.example';
+  const other = await bank.post('/api/v2/api-keys', { label: 'x', allowed_origins: [gone] });
+  await until(async () => (await ask(gone, other.key, 'POST')).status === 201);
+  const edited = await bank.ask(
+    'PATCH',
+    `/api/v2/api-keys/${other.id}`,
+    { allowed_origins: null },
+    { 'if-match': '*' },
+  );
+  assert.equal(edited.status, 200, edited.text);
+  await until(async () => (await ask(gone, other.key, 'POST')).code === 'origin_not_allowed');
+  assertClosed(await preflight(gone));
+  assert.deepEqual((await bank.get(`/api/v2/api-keys/${id}`)).allowed_origins, [
+    ALLOWED,
+    'http://localhost:*',
+  ]);
+});
+
+test('what is no origin is refused', async () => {
+  for (const origin of [
+    '*',
+    'null',
+    'http://a.example',
+    'https://a.example/',
+    'https://A.example',
+    'https://*.a.example',
+  ]) {
+    const answer = await bank.ask('POST', '/api/v2/api-keys', { label: 'x', allowed_origins: [origin] });
+    assert.equal(answer.status, 400, origin);
+  }
+});
