@@ -63,7 +63,7 @@ function subjectOf(request: FastifyRequest, reply: FastifyReply): string | undef
  * What is known of a request's record before there is an outcome: who, on whose behalf, from where, what. For routes that
  * write the record in the commit of what they do, and then set `request.audit_written`.
  */
-function attributionOf(
+export function attributionOf(
   request: FastifyRequest,
 ): Omit<AuditRecord, 'outcome' | 'status' | 'code' | 'subject' | 'before' | 'after' | 'replayed'> {
   const { caller, routeOptions } = request;
