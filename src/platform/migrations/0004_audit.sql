@@ -107,8 +107,12 @@ end $$;
 create trigger await_seal after insert on platform.audit_records
   referencing new table as added for each statement execute function platform.await_seal();
 
+-- What writes a record in the commit of what it tells of inserts it into audit_records as the owner, and the trigger does
+-- the rest. It gives all columns but recorded_at, whose default is the clock sealing goes by; id is a UUIDv7, by whose time
+-- records are listed.
+
 -- Writes records, of many tenants in one commit. One that is there already was written by an attempt whose outcome was
--- lost. Nobody has the right to insert beside this function.
+-- lost. No role that can log in has the right to insert beside this function.
 create function platform.append_audit(p_records jsonb) returns void
   language sql volatile security definer set search_path = pg_catalog, pg_temp
   begin atomic
