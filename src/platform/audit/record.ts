@@ -17,7 +17,10 @@ declare module 'fastify' {
      * Called again, it adds to what was said. Members named like secrets are taken out when it is written.
      */
     audit(change: AuditedChange): void;
-    /** Whether the route has written the record of the request itself, in the commit of what it did. */
+    /**
+     * Whether the route has written the record of the request itself, in the commit of what it did: true only once that
+     * commit is known to have taken place. Left false, the record is written before the answer.
+     */
     audit_written: boolean;
   }
 }

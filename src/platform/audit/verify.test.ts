@@ -367,6 +367,24 @@ test('many seals and records are verified, and many findings end in a word that 
   assert.deepEqual([report.findings.length, report.more], [100, true]);
 });
 
+test('a backlog of thirty thousand records, of tables never analyzed, is sealed and verified', async () => {
+  await superuser.query(
+    `insert into platform.audit_records (tenant_id, environment, id, principal_kind, principal_id, principal_name, address,
+       method, path, outcome, status, after, request_id)
+     select $1, 'live', gen_random_uuid(), 'key', 'key_1', 'test', '::1', 'POST', '/api/v2/things', 'done', 201,
+       jsonb_build_object('number', i), 'request-' || i
+     from generate_series(1, 30000) i`,
+    [scope.tenant_id],
+  );
+  assert.equal(await sealAudit(db, scope), 30_000);
+  const report = await verifyAudit(db, scope);
+  assert.deepEqual(told(report), []);
+  assert.deepEqual([report.sealed_records, report.unsealed_records, report.seals], [30_000, 0, 30]);
+  const altered = (await ids())[12_345];
+  await tamper("update platform.audit_records set code = 'x' where tenant_id = $1 and id = $2", altered);
+  assert.deepEqual(await findings(), [`${nameOf(altered)}: is not as it was sealed`]);
+});
+
 test('nobody changes records or seals, and the role of the platform writes them through the functions only', async () => {
   await sealed(1, 1);
   for (const table of ['audit_records', 'audit_seals']) {
