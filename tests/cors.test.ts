@@ -58,6 +58,7 @@ test('a preflight is answered for what some key allows, and for nothing else', a
     const headers = await preflight(origin);
     assert.equal(headers['access-control-allow-origin'], origin);
     assert.equal(headers['access-control-allow-credentials'], undefined);
+    assert.match(headers['vary'] ?? '', /\bOrigin\b/);
   }
   for (const origin of [
     'https://evil.example',

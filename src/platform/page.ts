@@ -30,7 +30,10 @@ export async function mountPages(app: Api, options: PageOptions): Promise<void> 
 
   app.addHook('onSend', (request, reply, payload, done) => {
     const isApi = request.url.startsWith('/api/');
-    if (isApi) reply.header('vary', 'Accept');
+    if (isApi) {
+      const varies = reply.getHeader('vary');
+      reply.header('vary', varies === undefined ? 'Accept' : `${String(varies)}, Accept`);
+    }
     if (!prefersPage(request) || !(isApi || isProblemAnswer(request))) {
       done(null, payload);
       return;

@@ -8,7 +8,8 @@ create trigger tell_access_of_origins after insert or update of allowed_origins 
 grant create on schema platform to financialapi_doorkeeper;
 reset role;
 set local role financialapi_doorkeeper;
--- A preflight comes without a credential. That some key allows an origin is all that it can learn.
+-- Which origins each key allows, for the process to answer preflights by: those come without a credential and learn
+-- only that some key allows an origin.
 create function platform.list_allowed_origins() returns table (key_id uuid, allowed_origins text[])
   language sql stable security definer set search_path = pg_catalog, pg_temp
   begin atomic
