@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { fetchThrough } from '../../platform/outgoing.ts';
 import { openSecrets } from '../../platform/secret.ts';
 import { defineService, type Service } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
@@ -32,7 +33,9 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         limits,
         sandboxes,
         seeds,
+        outgoing,
       } = context;
+      const guardedFetch = fetchThrough(outgoing);
       const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
       const people = await openPeople({
         db,
@@ -42,6 +45,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         log,
         scopes,
         publicUrl,
+        outgoing: guardedFetch,
       });
       const oauth = openOAuth({
         db,
@@ -52,8 +56,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         log,
         scopes,
         publicUrl,
-        // oidc-provider hands a dispatcher along that refuses addresses which are not of the public internet.
-        fetch: (url, options) => fetch(url, { ...options, redirect: 'error' }),
+        fetch: guardedFetch,
       });
       return {
         routes: async (app) => {

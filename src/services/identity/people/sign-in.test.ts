@@ -58,9 +58,10 @@ test('a refusal tells nothing: unknown, wrong, suspended, throttled, of a suspen
   await bank.post(`/api/v2/people/${suspended.id}/suspend`);
   const closed = await platform.newTenant();
   const theirs = await newPerson(platform, closed);
-  await operator.query("update platform.tenants set status = 'suspended', suspended_at = now() where tenant_id = $1", [
-    closed.scope.tenant_id,
-  ]);
+  await operator.query(
+    "update platform.tenants set status = 'suspended', suspended_at = now() where tenant_id = $1",
+    [closed.scope.tenant_id],
+  );
   for (let tries = 0; tries < 5; tries += 1) await attempt(throttled.email, 'wrong password');
   await keepWaiting(`account ${throttled.email}`);
 
