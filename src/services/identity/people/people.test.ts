@@ -298,3 +298,32 @@ test('people are listed a page at a time', async () => {
     false,
   );
 });
+
+test('the last active administrator is neither suspended, removed nor revoked; a suspended one does not count', async () => {
+  const tenant = await platform.newTenant();
+  const first = await newPerson(platform, tenant, { roles: ['administrator'] });
+  const second = await newPerson(platform, tenant, { roles: ['administrator'] });
+  await tenant.post(`/api/v2/people/${second.id}/suspend`);
+  for (const action of ['suspend', 'remove']) {
+    const refused = await tenant.ask('POST', `/api/v2/people/${first.id}/${action}`);
+    assert.deepEqual([refused.status, refused.body.code], [409, 'last_administrator']);
+  }
+  const { data } = await tenant.get(`/api/v2/grants?person_id=${first.id}`);
+  const revoked = await tenant.ask('DELETE', `/api/v2/grants/${data[0].id}`);
+  assert.deepEqual([revoked.status, revoked.body.code], [409, 'last_administrator']);
+
+  await tenant.post(`/api/v2/people/${second.id}/resume`);
+  // Of two at once that would leave nobody, one is refused.
+  const both = await Promise.all(
+    [first, second].map(({ id }) => tenant.ask('POST', `/api/v2/people/${id}/suspend`)),
+  );
+  assert.deepEqual(both.map(({ status }) => status).sort(), [200, 409]);
+});
+
+test('whoever is removed has no roles left', async () => {
+  const tenant = await platform.newTenant();
+  const person = await newPerson(platform, tenant, { roles: ['auditor'] });
+  assert.equal((await tenant.get(`/api/v2/grants?person_id=${person.id}`)).data.length, 1);
+  await tenant.post(`/api/v2/people/${person.id}/remove`);
+  assert.deepEqual((await tenant.get(`/api/v2/grants?person_id=${person.id}`)).data, []);
+});
