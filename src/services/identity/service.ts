@@ -7,6 +7,7 @@ import { refuse } from './errors.ts';
 import { openOAuth } from './oauth/oauth.ts';
 import type { People as OAuthPeople } from './oauth/person.ts';
 import { openPeople } from './people/people.ts';
+import { signInRecorder } from './people/sign-in-trail.ts';
 import { permissions } from './permissions.ts';
 import { planRoutes } from './plan-routes.ts';
 import { personExists } from './roles/person.ts';
@@ -34,6 +35,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         sandboxes,
         seeds,
         outgoing,
+        audit,
       } = context;
       const guardedFetch = fetchThrough(outgoing);
       const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
@@ -46,6 +48,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         scopes,
         publicUrl,
         outgoing: guardedFetch,
+        onSignIn: signInRecorder({ db, audit, log }),
       });
       const oauth = openOAuth({
         db,

@@ -327,3 +327,33 @@ test('whoever is removed has no roles left', async () => {
   await tenant.post(`/api/v2/people/${person.id}/remove`);
   assert.deepEqual((await tenant.get(`/api/v2/grants?person_id=${person.id}`)).data, []);
 });
+
+test('attempts to sign in and what is done to people stand in the audit trail, without a secret', async () => {
+  const tenant = await platform.newTenant();
+  const person = await newPerson(platform, tenant, { roles: ['auditor'] });
+  const wrong = 'quite another password';
+  const answer = await newBrowser(platform).ask('POST', '/identity/sign-in', {
+    email: person.email,
+    password: wrong,
+  });
+  assert.equal(answer.body.code, 'sign_in_refused');
+  await tenant.post(`/api/v2/people/${person.id}/suspend`);
+  // The record of a sign-in is waited for by nobody.
+  const deadline = Date.now() + 5_000;
+  const attempts = async () =>
+    (await tenant.get('/api/v2/audit?limit=100')).data.filter(
+      (each: { path: string }) => each.path === '/identity/sign-in',
+    );
+  while ((await attempts()).length < 2) assert.ok(Date.now() < deadline, 'no record of an attempt');
+  assert.deepEqual(
+    (await attempts())
+      .map((each: { outcome: string; subject: string }) => `${each.outcome} ${each.subject}`)
+      .toSorted(),
+    [`done ${person.id}`, `refused ${person.id}`],
+  );
+  const trail = await tenant.get('/api/v2/audit?limit=100');
+  const suspended = trail.data.find((each: { path: string }) => each.path.endsWith('/suspend'));
+  assert.deepEqual([suspended.before.status, suspended.after.status], ['active', 'suspended']);
+  assert.equal(JSON.stringify(trail).includes(wrong), false);
+  assert.equal(JSON.stringify(trail).includes(GOOD_PASSWORD), false);
+});
