@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { type Caller, may } from '../../../platform/access/caller.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
+import { Personal } from '../../../platform/access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../../platform/cursor.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { assertMatches } from '../../../platform/etag.ts';
@@ -18,8 +19,8 @@ const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended'), Ty
 
 export const Person = Type.Object({
   id: Id('usr'),
-  email: Type.String(),
-  name: Type.String(),
+  email: Personal(Type.String()),
+  name: Personal(Type.String()),
   status: Status,
   has_password: Type.Boolean(),
   has_second_factor: Type.Boolean({ description: 'Whether an authenticator app or a passkey is enrolled' }),
