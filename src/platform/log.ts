@@ -19,6 +19,7 @@ export const unloggedNames: readonly string[] = [
   'secret',
   'token',
   'name',
+  'email',
   'description',
   'metadata',
   'labels',

@@ -167,3 +167,36 @@ export function openOutgoing(options: OutgoingOptions): Outgoing {
     stop: () => agent.destroy(),
   };
 }
+
+/** Statuses whose answers have no body (Fetch Standard, "null body status"). */
+const BODILESS = new Set([101, 103, 204, 205, 304]);
+
+/**
+ * The guard in the form of `fetch`, for libraries that take one. A redirect is an answer here, too; what else a library
+ * asks of `fetch`, such as a dispatcher of its own, is not its to choose.
+ */
+export function fetchThrough(outgoing: Outgoing): (
+  url: string | URL | globalThis.Request,
+  init?: Pick<globalThis.RequestInit, 'method' | 'headers' | 'signal'> & {
+    body?: ConstructorParameters<typeof globalThis.Response>[0] | undefined;
+  },
+) => Promise<Response> {
+  return async (url, init = {}) => {
+    const sent =
+      init.body === undefined || init.body === null
+        ? undefined
+        : Buffer.from(await new Response(init.body).arrayBuffer());
+    const { status, headers, body } = await outgoing.guardedFetch(
+      url instanceof globalThis.Request ? url.url : String(url),
+      {
+        headers: Object.fromEntries(new Headers(init.headers)),
+        ...(init.method === undefined ? {} : { method: init.method }),
+        ...(init.signal === undefined || init.signal === null ? {} : { signal: init.signal }),
+        ...(sent === undefined ? {} : { body: sent }),
+      },
+    );
+    // The body was decoded when it was read.
+    for (const name of ['content-encoding', 'content-length']) headers.delete(name);
+    return new Response(BODILESS.has(status) ? null : new Uint8Array(body), { status, headers });
+  };
+}

@@ -262,6 +262,21 @@ export function openAccess(db: Database, { permissions, onError = () => {} }: Ac
     throw refuse('unauthenticated', 'No credential came with the request.');
   }
 
+  const findPrincipal: Access['findPrincipal'] = async (scope, principal, on_behalf_of) => {
+    if (principal.kind === 'key' && on_behalf_of === undefined) return callerOfKey(scope, principal.id);
+    if (principal.kind === 'service') {
+      // A service has nothing of its own. For an application its token did not say on whose behalf that one acts.
+      if (on_behalf_of?.kind !== 'key' && on_behalf_of?.kind !== 'person') return undefined;
+      const found = await findPrincipal(scope, on_behalf_of, undefined);
+      return found === undefined ? undefined : { ...found, principal, on_behalf_of: found.principal };
+    }
+    for (const authenticator of authenticators) {
+      const caller = await authenticator.findPrincipal?.(scope, principal, on_behalf_of);
+      if (caller !== undefined) return caller;
+    }
+    return undefined;
+  };
+
   return {
     identifyKey,
     identify(request, key) {
@@ -270,14 +285,7 @@ export function openAccess(db: Database, { permissions, onError = () => {} }: Ac
       if (caller instanceof Promise) return caller.then((found) => accept(found, request));
       return accept(caller, request);
     },
-    async findPrincipal(scope, principal, on_behalf_of) {
-      if (principal.kind === 'key' && on_behalf_of === undefined) return callerOfKey(scope, principal.id);
-      for (const authenticator of authenticators) {
-        const caller = await authenticator.findPrincipal?.(scope, principal, on_behalf_of);
-        if (caller !== undefined) return caller;
-      }
-      return undefined;
-    },
+    findPrincipal,
     addAuthenticator: (authenticator) => authenticators.push(authenticator),
     forget() {
       generation += 1;

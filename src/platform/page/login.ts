@@ -85,7 +85,8 @@ export async function mountLogin(root: Api, options: LoginOptions): Promise<void
       caller,
       url: next,
       content: html`<h1>Log in</h1><section class="card">${loginForms({ next, message, demoOffered: findDemoKey() !== undefined })}</section>
-<p>The key is kept in a cookie that scripts cannot read, until the browser is closed. It is the same key that API clients send as <code>Authorization: Bearer …</code></p>`,
+<p>The key is kept in a cookie that scripts cannot read, until the browser is closed. It is the same key that API clients send as <code>Authorization: Bearer …</code></p>
+<p><a href="/identity/sign-in?next=${encodeURIComponent(next)}">Sign in as a person</a></p>`,
     });
 
   // Of its own, so that forms are read here and nowhere under /api/.

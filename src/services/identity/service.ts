@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { fetchThrough } from '../../platform/outgoing.ts';
 import { openSecrets } from '../../platform/secret.ts';
 import { defineService, type Service } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
@@ -8,6 +9,7 @@ import { refuse } from './errors.ts';
 import { openOAuth } from './oauth/oauth.ts';
 import type { People as OAuthPeople } from './oauth/person.ts';
 import { openPeople } from './people/people.ts';
+import { signInRecorder } from './people/sign-in-trail.ts';
 import { permissions } from './permissions.ts';
 import { planRoutes } from './plan-routes.ts';
 import { personExists } from './roles/person.ts';
@@ -34,7 +36,10 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         limits,
         sandboxes,
         seeds,
+        outgoing,
+        audit,
       } = context;
+      const guardedFetch = fetchThrough(outgoing);
       const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
       const people = await openPeople({
         db,
@@ -44,6 +49,8 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         log,
         scopes,
         publicUrl,
+        outgoing: guardedFetch,
+        onSignIn: signInRecorder({ db, audit, log }),
       });
       const oauth = openOAuth({
         db,
@@ -54,8 +61,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         log,
         scopes,
         publicUrl,
-        // oidc-provider hands a dispatcher along that refuses addresses which are not of the public internet.
-        fetch: (url, options) => fetch(url, { ...options, redirect: 'error' }),
+        fetch: guardedFetch,
       });
       return {
         routes: async (app) => {

@@ -6,13 +6,14 @@ import { LRUCache } from 'lru-cache';
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { type Authenticator, suspended } from '../../../platform/access/access.ts';
-import type { Caller } from '../../../platform/access/caller.ts';
+import type { Caller, Principal } from '../../../platform/access/caller.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
-import type { Scope } from '../../../platform/db.ts';
+import type { Database, Scope } from '../../../platform/db.ts';
 import { parseId } from '../../../platform/ids.ts';
 import { type Problem, refuse } from '../../../platform/problem.ts';
 import type { KeptApplication } from './applications.ts';
 import type { FindCertificate } from './certificate.ts';
+import { consentedScopes } from './consents.ts';
 import { proofChecker, sameText } from './dpop.ts';
 import { audienceOf, CLOCK_TOLERANCE_S, issuerOf, scopeOfIssuer } from './issuer.ts';
 import type { IssuerState, IssuerStates } from './issuer-state.ts';
@@ -100,6 +101,7 @@ export function tokenVerifier(states: IssuerStates, publicUrl: () => string) {
 }
 
 export interface TokenAuthenticatorOptions {
+  db: Database;
   states: IssuerStates;
   people: People;
   permissions: PermissionCatalogue;
@@ -112,7 +114,7 @@ const REMEMBERED_PEOPLE = 10_000;
 const BELIEVED_FOR_MS = 5_000;
 
 export function tokenAuthenticator(options: TokenAuthenticatorOptions): Authenticator {
-  const { states, people, permissions, findCertificate, publicUrl } = options;
+  const { db, states, people, permissions, findCertificate, publicUrl } = options;
   const verify = tokenVerifier(states, publicUrl);
   const wrongWith = proofChecker();
   const knownPeople = new LRUCache<string, ReturnType<People['findPerson']>>({
@@ -193,7 +195,47 @@ export function tokenAuthenticator(options: TokenAuthenticatorOptions): Authenti
     };
   }
 
+  /** What an application may do now, by itself or for somebody who allows it still. No token says less. */
+  async function callerWithoutToken(
+    scope: Scope,
+    principal: Principal,
+    on_behalf_of: Principal | undefined,
+  ): Promise<Caller | undefined> {
+    // A process that has not heard yet of what changed must not act by what it remembers.
+    const state = await states.readAnew(scope);
+    const application = state?.applications.get(parseId('app', principal.id) ?? '');
+    if (state === undefined || state.tenant.status === 'suspended') return undefined;
+    if (application === undefined || application.status === 'disabled') return undefined;
+    const { tenant } = state;
+    const allowed = permissions.expand(application.scopes, tenant.kind);
+    const caller: Caller = {
+      ...scope,
+      principal: { kind: 'application', id: principal.id, name: application.name },
+      tenant_name: tenant.name,
+      base_currency: tenant.base_currency,
+      permissions: allowed,
+      narrowed: [],
+      plan: application.plan,
+    };
+    if (on_behalf_of === undefined) return caller;
+    const person = await people.findPerson(scope, parseId('usr', on_behalf_of.id) ?? '');
+    const consented = await consentedScopes(db, scope, on_behalf_of.id, principal.id);
+    if (person === undefined || consented === undefined) return undefined;
+    return {
+      ...caller,
+      on_behalf_of: { kind: 'person', id: on_behalf_of.id, name: person.name },
+      permissions: new Set(
+        [...allowed].filter((permission) => consented.has(permission) && person.permissions.has(permission)),
+      ),
+    };
+  }
+
   return {
+    async findPrincipal(scope, principal, on_behalf_of) {
+      if (principal.kind !== 'application') return undefined;
+      if (on_behalf_of !== undefined && on_behalf_of.kind !== 'person') return undefined;
+      return callerWithoutToken(scope, principal, on_behalf_of);
+    },
     async identify(request) {
       const [, scheme = '', token = ''] = credentials.exec(request.headers.authorization ?? '') ?? [];
       if (!isJwt.test(token)) return undefined;

@@ -1,11 +1,13 @@
 /** Every endpoint of applications, consents and signing keys: method, path, permission, schema, call. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { Page } from '../../../platform/cursor.ts';
+import type { Scope } from '../../../platform/db.ts';
 import { etagOf, IfMatchHeaders } from '../../../platform/etag.ts';
 import { ProblemBody } from '../../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../../platform/ids.ts';
+import { wasAttempted } from '../../../platform/once.ts';
 import type { Secrets } from '../../../platform/secret.ts';
 import {
   Application,
@@ -28,10 +30,20 @@ const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 const Params = Type.Object({ application_id: Id('app') });
 const Keys = Type.Object({ data: Type.Array(SigningKey) });
 
+/** An application that was made as the audit trail tells of it. */
+function withoutSecret(created: Static<typeof NewApplication>): Static<typeof Application> {
+  const { client_secret: _, ...rest } = created;
+  return rest;
+}
+
 export function applicationRoutes(applications: Applications, secrets: Secrets): FastifyPluginAsyncTypebox {
   return async (app) => {
     const { db } = applications;
     const tags = ['Applications'];
+    const approval = {
+      answers_secret: true,
+      wasAttempted: (scope: Scope, key: string) => wasAttempted(db, scope, key),
+    };
 
     app.get(
       '/api/v2/applications',
@@ -50,7 +62,7 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
     app.post(
       '/api/v2/applications',
       {
-        config: { permission: 'applications:create' },
+        config: { permission: 'applications:create', approval },
         schema: {
           summary: 'Register an application; its secret is shown once',
           tags,
@@ -67,6 +79,7 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
           request.body,
           attempt,
         );
+        request.audit({ subject: created.id, ...(replayed ? {} : { after: withoutSecret(created) }) });
         answerCreated(reply, `/api/v2/applications/${created.id}`, replayed);
         reply.header('etag', etagOf(version));
         return created;
@@ -105,9 +118,11 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
           response: { 200: Application, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
         const uuid = uuidOf('app', params.application_id);
         const edited = await editApplication(applications, caller, uuid, body, headers['if-match']);
+        request.audit({ after: edited.application });
         reply.header('etag', etagOf(edited.version));
         return edited.application;
       },
@@ -116,7 +131,7 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
     app.post(
       '/api/v2/applications/:application_id/secrets',
       {
-        config: { permission: 'applications:edit' },
+        config: { permission: 'applications:edit', approval },
         schema: {
           summary: 'Replace the secret of an application; both are good for a while',
           tags,
@@ -135,6 +150,7 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
           request.body,
           attemptOf(request, `/api/v2/applications/${application_id}/secrets`),
         );
+        request.audit({ subject: created.id, ...(replayed ? {} : { after: withoutSecret(created) }) });
         answerCreated(reply, `/api/v2/applications/${created.id}`, replayed);
         return created;
       },

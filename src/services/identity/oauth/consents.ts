@@ -38,6 +38,15 @@ function personOf(caller: Caller): string {
   return person?.id ?? '';
 }
 
+/** What a consent lets an application do: permissions are scopes of the issuer and of the API. */
+function scopesOf({
+  openid,
+  resources,
+}: Pick<Static<typeof Row>, 'openid' | 'resources'>): ReadonlySet<string> {
+  const all = [openid ?? '', ...Object.values(resources ?? {})].flatMap((scope) => scope.split(' '));
+  return new Set(all.filter((scope) => scope !== ''));
+}
+
 export async function listConsents(tx: Transaction, caller: Caller, query: Static<typeof ListConsentsQuery>) {
   const page = readPage(isContent, {}, query);
   const rows = await tx.rows(
@@ -53,13 +62,10 @@ export async function listConsents(tx: Transaction, caller: Caller, query: Stati
   return pageOf(
     rows,
     page,
-    ({ id, client_id, openid, resources, created_at, expires_at }) => ({
+    ({ id, client_id, created_at, expires_at, ...allowed }) => ({
       id,
       application_id: client_id,
-      scopes: [
-        // Permissions are scopes of the issuer and of the API.
-        ...new Set([openid ?? '', ...Object.values(resources ?? {})].flatMap((scope) => scope.split(' '))),
-      ].filter((scope) => scope !== ''),
+      scopes: [...scopesOf(allowed)],
       created_at,
       ...(expires_at === null ? {} : { expires_at }),
     }),
@@ -101,4 +107,27 @@ export async function findConsent(
     ),
   );
   return row?.id;
+}
+
+const ScopesRow = Type.Object({ openid: Row.properties.openid, resources: Row.properties.resources });
+
+/** What a person allows an application now, by the latest consent; undefined where there is none that is good. */
+export async function consentedScopes(
+  db: Database,
+  scope: Scope,
+  account_id: string,
+  client_id: string,
+): Promise<ReadonlySet<string> | undefined> {
+  const [row] = await db.read(scope, (tx) =>
+    tx.rows(
+      ScopesRow,
+      `select payload->'openid'->>'scope' as openid, payload->'resources' as resources
+       from identity.oauth_artifacts
+       where tenant_id = $1 and environment = $2 and model = 'Grant' and account_id = $3 and client_id = $4
+         and (expires_at is null or expires_at > now())
+       order by created_at desc limit 1`,
+      [scope.tenant_id, scope.environment, account_id, client_id],
+    ),
+  );
+  return row === undefined ? undefined : scopesOf(row);
 }

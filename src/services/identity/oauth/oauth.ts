@@ -79,7 +79,7 @@ export function openOAuth(options: OAuthOptions): OAuth {
         ),
       );
     },
-    authenticator: tokenAuthenticator({ states, people, permissions, findCertificate, publicUrl }),
+    authenticator: tokenAuthenticator({ db, states, people, permissions, findCertificate, publicUrl }),
     async stop() {
       stopping.abort();
       clearInterval(timer);

@@ -11,6 +11,7 @@ import {
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
 import type { Database, Scope } from '../../../platform/db.ts';
 import { formatId, parseId } from '../../../platform/ids.ts';
+import type { fetchThrough } from '../../../platform/outgoing.ts';
 import { html, textOf } from '../../../platform/page/html.ts';
 import { Problem } from '../../../platform/problem.ts';
 import type { Secrets } from '../../../platform/secret.ts';
@@ -26,7 +27,7 @@ import type { KeptKey } from './signing-keys.ts';
 import { privateJwk, SIGNING_ALG } from './signing-keys.ts';
 
 /** Fetches a document of a partner. Must refuse addresses that are not of the public internet. */
-export type Fetch = typeof globalThis.fetch;
+export type Fetch = ReturnType<typeof fetchThrough>;
 
 export interface ProviderOptions {
   db: Database;

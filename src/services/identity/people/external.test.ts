@@ -77,7 +77,7 @@ async function startProvider(redirect_uri: string): Promise<void> {
 }
 
 before(async () => {
-  platform = await openTestPlatform();
+  platform = await openTestPlatform({ OUTGOING_ALLOW: '127.0.0.1' });
   bank = await platform.newTenant();
   operator = new Client({ connectionString: platform.url });
   await operator.connect();
@@ -250,4 +250,26 @@ test('the provider of one tenant lets nobody into another', async () => {
     email_verified: true,
   });
   assert.equal(answer.body.code, 'sign_in_refused');
+});
+
+test('a provider at an address that is not public is asked nothing, unless the operator allows it', async () => {
+  let asked = 0;
+  const count = () => {
+    asked += 1;
+  };
+  server.on('request', count);
+  const guarded = await openTestPlatform();
+  try {
+    const tenant = await guarded.newTenant();
+    const answer = await tenant.ask('PUT', '/api/v2/identity-provider', settings());
+    assert.deepEqual([answer.status, answer.body.code], [422, 'identity_provider_not_good']);
+    const other = { ...settings(), issuer: 'https://169.254.169.254' };
+    const metadata = await tenant.ask('PUT', '/api/v2/identity-provider', other);
+    assert.deepEqual([metadata.status, metadata.body.code], [422, 'identity_provider_not_good']);
+    assert.equal(asked, 0);
+    assert.equal((await tenant.get('/api/v2/identity-provider')).status, 'unset');
+  } finally {
+    server.off('request', count);
+    await guarded.close();
+  }
 });

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import type { Caller } from '../../../platform/access/caller.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
+import { Personal } from '../../../platform/access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../../platform/cursor.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { Text } from '../../../platform/http.ts';
@@ -62,8 +63,8 @@ const Status = Type.Union([
 
 export const Invitation = Type.Object({
   id: Id('inv'),
-  email: Type.String(),
-  name: Type.Optional(Type.String()),
+  email: Personal(Type.String()),
+  name: Type.Optional(Personal(Type.String())),
   roles: Type.Array(Type.String()),
   status: Status,
   created_at: Type.String(),

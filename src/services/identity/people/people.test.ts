@@ -298,3 +298,62 @@ test('people are listed a page at a time', async () => {
     false,
   );
 });
+
+test('the last active administrator is neither suspended, removed nor revoked; a suspended one does not count', async () => {
+  const tenant = await platform.newTenant();
+  const first = await newPerson(platform, tenant, { roles: ['administrator'] });
+  const second = await newPerson(platform, tenant, { roles: ['administrator'] });
+  await tenant.post(`/api/v2/people/${second.id}/suspend`);
+  for (const action of ['suspend', 'remove']) {
+    const refused = await tenant.ask('POST', `/api/v2/people/${first.id}/${action}`);
+    assert.deepEqual([refused.status, refused.body.code], [409, 'last_administrator']);
+  }
+  const { data } = await tenant.get(`/api/v2/grants?person_id=${first.id}`);
+  const revoked = await tenant.ask('DELETE', `/api/v2/grants/${data[0].id}`);
+  assert.deepEqual([revoked.status, revoked.body.code], [409, 'last_administrator']);
+
+  await tenant.post(`/api/v2/people/${second.id}/resume`);
+  // Of two at once that would leave nobody, one is refused.
+  const both = await Promise.all(
+    [first, second].map(({ id }) => tenant.ask('POST', `/api/v2/people/${id}/suspend`)),
+  );
+  assert.deepEqual(both.map(({ status }) => status).sort(), [200, 409]);
+});
+
+test('whoever is removed has no roles left', async () => {
+  const tenant = await platform.newTenant();
+  const person = await newPerson(platform, tenant, { roles: ['auditor'] });
+  assert.equal((await tenant.get(`/api/v2/grants?person_id=${person.id}`)).data.length, 1);
+  await tenant.post(`/api/v2/people/${person.id}/remove`);
+  assert.deepEqual((await tenant.get(`/api/v2/grants?person_id=${person.id}`)).data, []);
+});
+
+test('attempts to sign in and what is done to people stand in the audit trail, without a secret', async () => {
+  const tenant = await platform.newTenant();
+  const person = await newPerson(platform, tenant, { roles: ['auditor'] });
+  const wrong = 'quite another password';
+  const answer = await newBrowser(platform).ask('POST', '/identity/sign-in', {
+    email: person.email,
+    password: wrong,
+  });
+  assert.equal(answer.body.code, 'sign_in_refused');
+  await tenant.post(`/api/v2/people/${person.id}/suspend`);
+  // The record of a sign-in is waited for by nobody.
+  const deadline = Date.now() + 5_000;
+  const attempts = async () =>
+    (await tenant.get('/api/v2/audit?limit=100')).data.filter(
+      (each: { path: string }) => each.path === '/identity/sign-in',
+    );
+  while ((await attempts()).length < 2) assert.ok(Date.now() < deadline, 'no record of an attempt');
+  assert.deepEqual(
+    (await attempts())
+      .map((each: { outcome: string; subject: string }) => `${each.outcome} ${each.subject}`)
+      .toSorted(),
+    [`done ${person.id}`, `refused ${person.id}`],
+  );
+  const trail = await tenant.get('/api/v2/audit?limit=100');
+  const suspended = trail.data.find((each: { path: string }) => each.path.endsWith('/suspend'));
+  assert.deepEqual([suspended.before.status, suspended.after.status], ['active', 'suspended']);
+  assert.equal(JSON.stringify(trail).includes(wrong), false);
+  assert.equal(JSON.stringify(trail).includes(GOOD_PASSWORD), false);
+});

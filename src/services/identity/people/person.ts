@@ -3,12 +3,14 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { type Caller, may } from '../../../platform/access/caller.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
+import { Personal } from '../../../platform/access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../../platform/cursor.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { assertMatches } from '../../../platform/etag.ts';
 import { Text } from '../../../platform/http.ts';
 import { formatId, Id } from '../../../platform/ids.ts';
 import { refuse } from '../errors.ts';
+import { assertNotLastAdministrator } from '../roles/administrator.ts';
 import { grantsOf } from '../roles/grants.ts';
 import { assertEmailFree, Email, normalizedEmail, PersonName } from './invitation.ts';
 import { endSessions } from './session.ts';
@@ -17,8 +19,8 @@ const Status = Type.Union([Type.Literal('active'), Type.Literal('suspended'), Ty
 
 export const Person = Type.Object({
   id: Id('usr'),
-  email: Type.String(),
-  name: Type.String(),
+  email: Personal(Type.String()),
+  name: Personal(Type.String()),
   status: Status,
   has_password: Type.Boolean(),
   has_second_factor: Type.Boolean({ description: 'Whether an authenticator app or a passkey is enrolled' }),
@@ -200,6 +202,7 @@ export function setSuspended(db: Database, caller: Caller, uuid: string, isSuspe
     const before = await lock(tx, caller, uuid);
     const status = isSuspended ? 'suspended' : 'active';
     if (before.person.status === status) return before;
+    if (isSuspended) await assertNotLastAdministrator(tx, caller, uuid);
     await tx.run(
       `update identity.people set status = $3, updated_at = now(), version = version + 1
        where tenant_id = $1 and id = $2`,
@@ -225,9 +228,12 @@ async function removeFactors(tx: Transaction, { tenant_id }: Scope, uuid: string
 export function removePerson(db: Database, caller: Caller, uuid: string) {
   assertOther(caller, uuid);
   return db.write(caller, async (tx) => {
-    await lock(tx, caller, uuid);
+    const { person } = await lock(tx, caller, uuid);
+    // Who is suspended administers nothing already.
+    if (person.status === 'active') await assertNotLastAdministrator(tx, caller, uuid);
     await endSessions(tx, { tenant_id: caller.tenant_id, person_id: uuid }, {}, caller.principal.id);
     await removeFactors(tx, caller, uuid);
+    await tx.run('select identity.remove_grants($1)', [uuid]);
     await tx.run('delete from identity.external_identities where tenant_id = $1 and person_id = $2', [
       caller.tenant_id,
       uuid,

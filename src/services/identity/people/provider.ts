@@ -24,7 +24,10 @@ export const ProviderRequest = Type.Object(
     }),
     client_id: Text({ min: 1, max: 255, description: 'What this installation is called there' }),
     client_secret: Type.Optional(
-      Text({ min: 1, max: 1_000, description: 'Absent in an edit: the one before is kept' }),
+      // Marked so that no proposal keeps it.
+      Object.assign(Text({ min: 1, max: 1_000, description: 'Absent in an edit: the one before is kept' }), {
+        writeOnly: true,
+      }),
     ),
     email_domains: Type.Array(
       Type.String({ pattern: '^[a-z0-9-]+(\\.[a-z0-9-]+)+$', maxLength: 253, examples: ['bank.example'] }),

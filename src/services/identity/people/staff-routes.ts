@@ -104,7 +104,8 @@ export function staffRoutes({
           response: { 200: Person, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
         const { person, version } = await editPerson(
           administering,
           caller,
@@ -112,6 +113,7 @@ export function staffRoutes({
           body,
           headers['if-match'],
         );
+        request.audit({ after: person });
         sessions.forget();
         reply.header('etag', etagOf(version));
         return person;
@@ -150,8 +152,13 @@ export function staffRoutes({
           config: { permission },
           schema: { summary, tags: people, params: PersonParams, response: { 200: Person, ...refusals } },
         },
-        async ({ caller, params }) => {
-          const { person } = await act(caller, uuidOf('usr', params.person_id));
+        async (request) => {
+          const uuid = uuidOf('usr', request.params.person_id);
+          const { person: before } = await db.read(request.caller, (tx) =>
+            getPerson(tx, request.caller, uuid),
+          );
+          const { person } = await act(request.caller, uuid);
+          request.audit({ before, after: person });
           sessions.forget();
           return person;
         },
@@ -252,6 +259,8 @@ export function staffRoutes({
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/invitations');
         const { created, replayed } = await invite(administering, request.caller, request.body, attempt);
+        const { token: _, ...after } = created;
+        request.audit({ subject: created.id, ...(replayed ? {} : { after }) });
         answerCreated(reply, `/api/v2/invitations/${created.id}`, replayed);
         return created;
       },

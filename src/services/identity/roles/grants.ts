@@ -11,6 +11,7 @@ import { type Attempt, canonicalRequest } from '../../../platform/idempotency.ts
 import { formatId, Id, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { once } from '../../../platform/once.ts';
 import { refuse } from '../errors.ts';
+import { lockAdministrators } from './administrator.ts';
 import { assertHolds } from './holding.ts';
 import { indispensableRoles, predefinedRoles } from './predefined.ts';
 import { RoleName, resolveRole } from './roles.ts';
@@ -254,23 +255,27 @@ export async function createGrant(
   return { grant: await db.read(caller, (tx) => getGrant(tx, caller, id)), replayed };
 }
 
+const ActiveHolderRow = Type.Object({ is_same: Type.Boolean() });
+
 /** Takes a role from a person, in every process at once. The last who administers everything keeps theirs. */
 export function revokeGrant({ db }: Pick<Grants, 'db'>, scope: Scope, uuid: string): Promise<void> {
   return db.write(scope, async (tx) => {
     const { role, labels, person_id } = await getGrant(tx, scope, uuid);
     if (labels === undefined && indispensableRoles.includes(role)) {
-      // Whoever revokes another of them at the same time waits here, and then sees one less.
-      const holders = await tx.rows(
-        Row,
-        `select ${columns} from identity.grants
-         where tenant_id = $1 and environment = $2 and role = $3 and labels is null
-         order by id for no key update`,
-        [scope.tenant_id, scope.environment, role],
+      await lockAdministrators(tx, scope);
+      // Who is suspended is nobody to fall back on, and can be gone without being missed.
+      const others = await tx.rows(
+        ActiveHolderRow,
+        `select g.person_id = $4 as is_same from identity.grants g
+         join identity.people p on p.tenant_id = g.tenant_id and p.id = g.person_id
+         where g.tenant_id = $1 and g.environment = $2 and g.role = $3 and g.labels is null
+           and p.status = 'active'`,
+        [scope.tenant_id, scope.environment, role, uuidOf('usr', person_id)],
       );
-      if (holders.length <= 1) {
+      if (others.length === 1 && others[0]?.is_same === true) {
         throw refuse(
           'last_administrator',
-          `${person_id} is the last who has the role ${role} for everything.`,
+          `${person_id} is the last active person who has the role ${role} for everything.`,
         );
       }
     }

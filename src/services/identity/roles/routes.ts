@@ -67,6 +67,7 @@ export function roleRoutes(roles: Roles): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/roles');
         const { role, version, replayed } = await createRole(roles, request.caller, request.body, attempt);
+        request.audit(replayed ? { subject: role.name } : { subject: role.name, after: role });
         answerCreated(reply, `/api/v2/roles/${role.name}`, replayed);
         reply.header('etag', etagOf(version));
         return role;
@@ -101,8 +102,10 @@ export function roleRoutes(roles: Roles): FastifyPluginAsyncTypebox {
           response: { 200: Role, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
         const { role, version } = await editRole(roles, caller, params.role, body, headers['if-match']);
+        request.audit({ subject: role.name, after: role });
         reply.header('etag', etagOf(version));
         return role;
       },
@@ -161,6 +164,7 @@ export function grantRoutes(grants: Grants): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/grants');
         const { grant, replayed } = await createGrant(grants, request.caller, request.body, attempt);
+        request.audit(replayed ? { subject: grant.id } : { subject: grant.id, after: grant });
         answerCreated(reply, `/api/v2/grants/${grant.id}`, replayed);
         return grant;
       },
@@ -187,8 +191,12 @@ export function grantRoutes(grants: Grants): FastifyPluginAsyncTypebox {
           response: { 204: Type.Null(), ...refusals },
         },
       },
-      async ({ caller, params }, reply) => {
-        await revokeGrant(grants, caller, uuidOf('grt', params.grant_id));
+      async (request, reply) => {
+        const { caller, params } = request;
+        const uuid = uuidOf('grt', params.grant_id);
+        const before = await db.read(caller, (tx) => getGrant(tx, caller, uuid));
+        await revokeGrant(grants, caller, uuid);
+        request.audit({ before });
         return reply.code(204).send(null);
       },
     );
