@@ -38,7 +38,8 @@ const Addresses = Type.Array(
 );
 const Origins = Type.Array(
   Type.String({
-    pattern: '^(https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?|http://localhost:([0-9]{1,5}|\\*))$',
+    pattern:
+      '^(https://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?|http://localhost:([0-9]{1,5}|\\*))$',
     examples: ['https://app.example.com', 'http://localhost:*'],
   }),
   {
@@ -146,7 +147,16 @@ const columns = `id, label, hint, environment, scopes,
   created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
 
 function keyOf(row: Static<typeof Row>): ApiKey {
-  const { allowed_addresses, allowed_origins, created_by, expires_at, last_used_at, replaced_by, revoked_at, ...rest } = row;
+  const {
+    allowed_addresses,
+    allowed_origins,
+    created_by,
+    expires_at,
+    last_used_at,
+    replaced_by,
+    revoked_at,
+    ...rest
+  } = row;
   return {
     ...rest,
     id: formatId('key', row.id),
