@@ -2,6 +2,7 @@
  * The demo institution of a first run, filled through the public API like any other. Its key, and that of the
  * platform's administrator, are kept beside the data, since the database has only hashes.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKey, isGoodKey } from './platform/access/access.ts';
@@ -10,14 +11,30 @@ import type { Running } from './platform/boot.ts';
 import type { Config } from './platform/config.ts';
 import { accounts, demoSeed } from './seeds.ts';
 
+/** Somebody of the demo institution, with the password that they were given. */
+export interface DemoUser {
+  email: string;
+  password: string;
+  role: string;
+}
+
 export interface Demo {
   key: string;
+  /** Who may sign in, where this data directory knows their passwords. */
+  users: readonly DemoUser[];
   /** That of the platform's administrator, where this data directory has it. */
   platform_key?: string;
 }
 
 const KEY_FILE = 'demo-key';
 const PLATFORM_KEY_FILE = 'platform-key';
+const USERS_FILE = 'demo-users';
+
+const people = [
+  { name: 'Alice Monteiro', email: 'alice@banco-exemplo.example', role: 'administrator' },
+  { name: 'Otto Ferraz', email: 'otto@banco-exemplo.example', role: 'operations' },
+  { name: 'Audra Nunes', email: 'audra@banco-exemplo.example', role: 'auditor' },
+] as const;
 
 function readKey(config: Config, file: string): string | undefined {
   try {
@@ -46,9 +63,40 @@ async function openInstallation(running: Running, config: Config): Promise<strin
   return created?.key;
 }
 
+/** A line for each: address, password and role. */
+function readUsers(config: Config): DemoUser[] {
+  return (readKey(config, USERS_FILE) ?? '').split('\n').flatMap((line) => {
+    const [email, password, role] = line.split('\t');
+    return email === undefined || password === undefined || role === undefined
+      ? []
+      : [{ email, password, role }];
+  });
+}
+
+/** Invites people into the demo institution, who accept with passwords that nobody else knows. */
+async function openUsers(
+  running: Running,
+  post: (url: string, body: object) => Promise<Record<string, unknown>>,
+): Promise<DemoUser[]> {
+  const users: DemoUser[] = [];
+  for (const { name, email, role } of people) {
+    const { token } = await post('/api/v2/invitations', { email, roles: [role] });
+    const password = randomBytes(12).toString('base64url');
+    const answer = await running.app.inject({
+      method: 'POST',
+      url: '/identity/invitations/accept',
+      headers: { 'sec-fetch-site': 'same-origin' },
+      payload: { token, name, password },
+    });
+    if (answer.statusCode >= 300) throw new Error(`${email} could not accept: ${answer.body}`);
+    users.push({ email, password, role });
+  }
+  return users;
+}
+
 async function withInstallation(running: Running, config: Config, key: string): Promise<Demo> {
   const platform_key = await openInstallation(running, config);
-  return { key, ...(platform_key === undefined ? {} : { platform_key }) };
+  return { key, users: readUsers(config), ...(platform_key === undefined ? {} : { platform_key }) };
 }
 
 /** Makes the demo institution where the database has no tenant yet, and finds it where it was made before. */
@@ -80,6 +128,13 @@ export async function openDemo(
 
   await demoSeed.plant(post);
   progress(`opened ${accounts.length} accounts`);
+  const users = await openUsers(running, post);
+  writeKey(
+    config,
+    USERS_FILE,
+    users.map(({ email, password, role }) => [email, password, role].join('\t')).join('\n'),
+  );
+  progress(`invited ${users.length} people`);
   writeKey(config, KEY_FILE, key);
   return withInstallation(running, config, key);
 }

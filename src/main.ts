@@ -43,6 +43,11 @@ async function main(): Promise<void> {
   if (demo !== undefined) {
     say(`  demo key       ${demo.key}`);
     if (demo.platform_key !== undefined) say(`  platform key   ${demo.platform_key}`);
+    if (demo.users.length > 0) {
+      say(`  people         ${running.url}/identity/sign-in`);
+      for (const { email, password, role } of demo.users)
+        say(`                 ${email}   ${password}   (${role})`);
+    }
     say('');
     say('Try it:');
     say(`  curl -s ${running.url}/api/v2/accounts -H 'Authorization: Bearer ${demo.key}'`);

@@ -246,7 +246,7 @@ export async function boot(
       findDemoKey: options.findDemoKey ?? (() => undefined),
     });
 
-    await app.register(auditRoutes({ db: platform, redact: (value) => value }));
+    await app.register(auditRoutes({ db: platform }));
     let startPolicies: (() => () => Promise<void>) | undefined;
     if (options.bare !== true) {
       const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });

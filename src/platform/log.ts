@@ -23,6 +23,9 @@ export const unloggedNames: readonly string[] = [
   'description',
   'metadata',
   'labels',
+  'before',
+  'after',
+  'body',
   'request',
   'q',
 ];

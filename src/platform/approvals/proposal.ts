@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import type { Caller, Principal } from '../access/caller.ts';
+import { Personal } from '../access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../cursor.ts';
 import type { Scope, Transaction } from '../db.ts';
 import { Text } from '../http.ts';
@@ -43,7 +44,9 @@ const Result = Type.Object({
   status: Type.Integer({ description: 'HTTP status that the request was answered with' }),
   location: Type.Optional(Type.String({ description: 'What it created' })),
   body: Type.Optional(
-    Type.Unknown({ description: 'The answer, if nothing in it is secret; problem details if it failed' }),
+    Personal(
+      Type.Unknown({ description: 'The answer, if nothing in it is secret; problem details if it failed' }),
+    ),
   ),
 });
 export type Result = Static<typeof Result>;
@@ -58,7 +61,7 @@ export const Proposal = Type.Object({
     {
       method: Type.String(),
       url: Type.String(),
-      body: Type.Optional(Type.Unknown({ description: 'Left out of lists' })),
+      body: Type.Optional(Personal(Type.Unknown({ description: 'Left out of lists' }))),
       idempotency_key: Type.Optional(Type.String()),
       if_match: Type.Optional(Type.String()),
     },

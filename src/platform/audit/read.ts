@@ -4,23 +4,17 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import type { Caller } from '../access/caller.ts';
 import { PERMISSION_PATTERN } from '../access/permission.ts';
+import { Personal, redactorOf } from '../access/redaction.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../cursor.ts';
 import type { Database, Scope, Transaction } from '../db.ts';
 import { Text } from '../http.ts';
 import { formatId, Id } from '../ids.ts';
 import { refuse } from '../problem.ts';
 
-/**
- * What of a thing before or after a change a caller may see.
- *
- * @param subject public id of the thing, whose prefix says of which kind it is
- */
-export type Redact = (value: unknown, caller: Caller, subject: string | undefined) => unknown;
-
 const Principal = Type.Object({
   kind: Type.String({ description: 'key, person, application, service or device' }),
   id: Type.String(),
-  name: Type.String(),
+  name: Personal(Type.String()),
 });
 const Outcome = Type.Union([Type.Literal('done'), Type.Literal('refused'), Type.Literal('failed')]);
 
@@ -39,13 +33,15 @@ export const AuditEntry = Type.Object({
   status: Type.Integer({ description: 'HTTP status of the answer' }),
   code: Type.Optional(Type.String({ description: 'Code of the refusal' })),
   subject: Type.Optional(Type.String({ description: 'Id of what it was done to' })),
-  before: Type.Optional(Type.Unknown({ description: 'The thing before, without secrets' })),
-  after: Type.Optional(Type.Unknown({ description: 'The thing after, without secrets' })),
+  before: Type.Optional(Personal(Type.Unknown({ description: 'The thing before, without secrets' }))),
+  after: Type.Optional(Personal(Type.Unknown({ description: 'The thing after, without secrets' }))),
   request_id: Type.String(),
   dry_run: Type.Boolean({ description: 'Whether it was only to be told what would happen' }),
   replayed: Type.Boolean({ description: 'Whether it repeated an earlier request, and did nothing' }),
 });
 export type AuditEntry = Static<typeof AuditEntry>;
+
+const redact = redactorOf(AuditEntry);
 
 const Nullable = Type.Union([Type.String(), Type.Null()]);
 const Row = Type.Object({
@@ -89,11 +85,10 @@ function firstIdAt(time: string): string {
   return `${digits.slice(0, 8)}-${digits.slice(8)}-7000-8000-000000000000`;
 }
 
-function entryOf(row: Static<typeof Row>, caller: Caller, redact: Redact): AuditEntry {
+function entryOf(row: Static<typeof Row>): AuditEntry {
   const { principal_kind, principal_id, principal_name, on_behalf_of, route, permission, code, ...rest } =
     row;
   const { subject, before, after, id, ...same } = rest;
-  const shown = (value: unknown) => redact(value, caller, subject ?? undefined);
   return {
     ...same,
     id: formatId('aud', id),
@@ -104,8 +99,8 @@ function entryOf(row: Static<typeof Row>, caller: Caller, redact: Redact): Audit
     ...(permission === null ? {} : { permission }),
     ...(code === null ? {} : { code }),
     ...(subject === null ? {} : { subject }),
-    ...(before === null ? {} : { before: shown(before) }),
-    ...(after === null ? {} : { after: shown(after) }),
+    ...(before === null ? {} : { before }),
+    ...(after === null ? {} : { after }),
   };
 }
 
@@ -143,7 +138,6 @@ export async function listAudit(
   tx: Transaction,
   caller: Caller,
   query: Static<typeof ListAuditQuery>,
-  redact: Redact,
 ): Promise<{ data: AuditEntry[]; next_cursor: string | null }> {
   const { limit, cursor, ...given } = query;
   const page = readPage(isContent, given, {
@@ -180,20 +174,10 @@ export async function listAudit(
      order by environment desc, id desc limit $${parameters.length}`,
     parameters,
   );
-  return pageOf(
-    rows,
-    page,
-    (row) => entryOf(row, caller, redact),
-    ({ id }) => id,
-  );
+  return pageOf(rows, page, entryOf, ({ id }) => id);
 }
 
-export async function getAudit(
-  tx: Transaction,
-  caller: Caller,
-  uuid: string,
-  redact: Redact,
-): Promise<AuditEntry> {
+export async function getAudit(tx: Transaction, caller: Caller, uuid: string): Promise<AuditEntry> {
   const [row] = await tx.rows(
     Row,
     `select ${columns} from platform.audit_records where tenant_id = $1 and environment = $2 and id = $3`,
@@ -202,7 +186,7 @@ export async function getAudit(
   if (row === undefined) {
     throw refuse('not_found', `There is no audit record ${formatId('aud', uuid)} in ${caller.environment}.`);
   }
-  return entryOf(row, caller, redact);
+  return entryOf(row);
 }
 
 export const ExportAuditQuery = Type.Object(
@@ -310,7 +294,6 @@ export function exportAudit(
   db: Database,
   caller: Caller,
   query: Static<typeof ExportAuditQuery>,
-  redact: Redact,
 ): { filename: string; type: string; pieces: AsyncGenerator<string> } {
   const { format = 'csv', from, until = new Date().toISOString() } = query;
   if (Date.parse(from) > Date.parse(until)) {
@@ -321,7 +304,7 @@ export function exportAudit(
   async function* pieces(): AsyncGenerator<string> {
     if (format === 'csv') yield csvOf([], true);
     for await (const rows of batches(db, caller, from, until)) {
-      const entries = rows.map((row) => entryOf(row, caller, redact));
+      const entries = rows.map((row): AuditEntry => redact(entryOf(row), caller));
       yield format === 'csv'
         ? csvOf(entries.map(csvLineOf), false)
         : entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');

@@ -6,15 +6,7 @@ import { Page } from '../cursor.ts';
 import type { Database, Scope } from '../db.ts';
 import { ProblemBody } from '../http.ts';
 import { Id, uuidOf } from '../ids.ts';
-import {
-  AuditEntry,
-  ExportAuditQuery,
-  exportAudit,
-  getAudit,
-  ListAuditQuery,
-  listAudit,
-  type Redact,
-} from './read.ts';
+import { AuditEntry, ExportAuditQuery, exportAudit, getAudit, ListAuditQuery, listAudit } from './read.ts';
 import { AuditReport, verifyAudit } from './verify.ts';
 
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
@@ -33,7 +25,7 @@ function sharedVerification(db: Database): (scope: Scope) => Promise<AuditReport
   };
 }
 
-export function auditRoutes({ db, redact }: { db: Database; redact: Redact }): FastifyPluginAsyncTypebox {
+export function auditRoutes({ db }: { db: Database }): FastifyPluginAsyncTypebox {
   return async (app) => {
     const verify = sharedVerification(db);
 
@@ -50,7 +42,7 @@ export function auditRoutes({ db, redact }: { db: Database; redact: Redact }): F
           response: { 200: Page(AuditEntry), ...refusals },
         },
       },
-      async ({ caller, query }) => db.read(caller, (tx) => listAudit(tx, caller, query, redact)),
+      async ({ caller, query }) => db.read(caller, (tx) => listAudit(tx, caller, query)),
     );
 
     app.get(
@@ -75,7 +67,7 @@ export function auditRoutes({ db, redact }: { db: Database; redact: Redact }): F
         },
       },
       async ({ caller, query }, reply) => {
-        const { filename, type, pieces } = exportAudit(db, caller, query, redact);
+        const { filename, type, pieces } = exportAudit(db, caller, query);
         return reply
           .header('content-disposition', `attachment; filename="${filename}"`)
           .type(type)
@@ -110,7 +102,7 @@ export function auditRoutes({ db, redact }: { db: Database; redact: Redact }): F
         },
       },
       async ({ caller, params }) =>
-        db.read(caller, (tx) => getAudit(tx, caller, uuidOf('aud', params.record_id), redact)),
+        db.read(caller, (tx) => getAudit(tx, caller, uuidOf('aud', params.record_id))),
     );
   };
 }
