@@ -60,8 +60,10 @@ export function startSealing(options: {
   /** The chains that have something to seal. */
   findScopes: () => Promise<Scope[]>;
   seal: (scope: Scope, options: { signal: AbortSignal; rest: number }) => Promise<number>;
+  /** How many times as long as a block took to pause before the next. */
+  rest?: number;
 }): Sealing {
-  const { log, interval_ms, what, findScopes, seal } = options;
+  const { log, interval_ms, what, findScopes, seal, rest = REST } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   /** What was logged last of each thing that fails. */
@@ -85,7 +87,7 @@ export function startSealing(options: {
     for (const scope of scopes ?? []) {
       if (signal.aborted) return;
       const name = `sealing of ${what} of tenant ${scope.tenant_id}, ${scope.environment}`;
-      await attempt(name, scope, () => seal(scope, { signal, rest: REST }));
+      await attempt(name, scope, () => seal(scope, { signal, rest }));
     }
   }
 

@@ -1,7 +1,7 @@
 /** Searching and exporting the audit trail. */
 import { stringify } from 'csv-stringify/sync';
 import { type Static, Type } from 'typebox';
-import { Check } from 'typebox/value';
+import { Check, Parse } from 'typebox/value';
 import type { Caller } from '../access/caller.ts';
 import { PERMISSION_PATTERN } from '../access/permission.ts';
 import { Personal, redactorOf } from '../access/redaction.ts';
@@ -304,7 +304,7 @@ export function exportAudit(
   async function* pieces(): AsyncGenerator<string> {
     if (format === 'csv') yield csvOf([], true);
     for await (const rows of batches(db, caller, from, until)) {
-      const entries = rows.map((row): AuditEntry => redact(entryOf(row), caller));
+      const entries = rows.map((row) => Parse(AuditEntry, redact(entryOf(row), caller)));
       yield format === 'csv'
         ? csvOf(entries.map(csvLineOf), false)
         : entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');

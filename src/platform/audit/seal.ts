@@ -39,6 +39,8 @@ export function startAuditSealing(options: {
     log,
     interval_ms,
     what: 'audit records',
+    // Beside the sealing of postings and whatever else goes on.
+    rest: 19,
     findScopes: () => db.rows(ScopeRow, 'select * from platform.audits_to_seal()'),
     seal: (scope, how) => sealAudit(db, scope, how),
   });
