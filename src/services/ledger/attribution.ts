@@ -53,7 +53,7 @@ const REST = 29;
 const MovedRow = Type.Object({ moved: Type.BigInt() });
 
 /** Moves the records of a ledger that wait into the audit trail and says how many those were. */
-export function moveAttributions(
+function moveAttributions(
   db: Database,
   scope: Scope,
   options: { signal?: AbortSignal; rest?: number } = {},

@@ -14,7 +14,10 @@ import { once } from '../../../platform/once.ts';
 import { refuse } from '../errors.ts';
 import { assertHolds } from '../roles/holding.ts';
 
-const Coordinate = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' });
+const Coordinate = Type.String({
+  pattern: '^[A-Za-z0-9_-]{43}$',
+  examples: ['f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU'],
+});
 /** Nothing but public members is taken: a private key that is sent by mistake is refused, not kept. */
 export const PublicJwk = Type.Object(
   {
@@ -87,7 +90,8 @@ const Row = Type.Object({
 const columns = `id, label, environment, alg, public_jwk as public_key, thumbprint, permissions, status, expires_at,
   created_at, created_by, updated_at, version`;
 
-function shown({ version: _, expires_at, ...rest }: Static<typeof Row>): Device {
+function shown(row: Static<typeof Row>): Device {
+  const { version: _, expires_at, ...rest } = row;
   return { ...rest, id: formatId('dev', rest.id), ...(expires_at === null ? {} : { expires_at }) };
 }
 
