@@ -338,16 +338,18 @@ async function answerPreflight(
   await cors.answerPreflight(request, reply);
 }
 
+/** Whether a request is one of the API. The router decodes what it matches: `/%61pi/v2/accounts` is a route of it, too. */
+export function isOfApi({ url, routeOptions }: FastifyRequest): boolean {
+  return url.startsWith(API_PREFIX) || routeOptions.url?.startsWith(API_PREFIX) === true;
+}
+
 /** What becomes of a request before its body is read; `undefined` where that is clear at once. */
 function enter(
   request: FastifyRequest,
   reply: FastifyReply,
   { access, limits, cors }: Pick<HttpOptions, 'access' | 'limits' | 'cors'>,
 ): Promise<void> | void {
-  // The router decodes what it matches: `/%61pi/v2/accounts` is a route of the API, too.
-  const isApi =
-    request.url.startsWith(API_PREFIX) || request.routeOptions.url?.startsWith(API_PREFIX) === true;
-  if (!isApi) return limits?.arrive(request, reply);
+  if (!isOfApi(request)) return limits?.arrive(request, reply);
   if (cors !== undefined && isPreflight(request)) return answerPreflight(request, reply, { limits, cors });
   const crosses = cors !== undefined && request.headers.origin !== undefined && !comesFromOwnPage(request);
   const admitted = (found: Caller): Promise<void> | void => {
@@ -394,12 +396,12 @@ const API_PREFIX = '/api/';
 const HSTS = 'max-age=31536000; includeSubDomains';
 
 /** What tells a browser to do as little as it can with an answer. Pages say themselves what they need. */
-function setSecurityHeaders(reply: FastifyReply, url: string, publicUrl: string): void {
+function setSecurityHeaders(request: FastifyRequest, reply: FastifyReply, publicUrl: string): void {
   reply.header('referrer-policy', 'no-referrer');
   reply.header('cross-origin-resource-policy', 'same-origin');
   reply.header('permissions-policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()');
   if (publicUrl.startsWith('https:')) reply.header('strict-transport-security', HSTS);
-  if (url.startsWith(API_PREFIX)) {
+  if (isOfApi(request)) {
     reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
   }
 }
@@ -511,7 +513,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
     reply.header('request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
     reply.header('cache-control', 'no-store');
-    setSecurityHeaders(reply, request.url, options.publicUrl());
+    setSecurityHeaders(request, reply, options.publicUrl());
     if (!isDecodable(request.url)) {
       done(refuse('malformed_request', 'The query of the address is not percent-encoded UTF-8.'));
       return;

@@ -3,7 +3,7 @@
  * anything, get what they always got.
  */
 import type { Access } from './access/access.ts';
-import { type Api, isProblemAnswer } from './http.ts';
+import { type Api, isOfApi, isProblemAnswer } from './http.ts';
 import { mountAssets } from './page/assets.ts';
 import { mountCatalogue } from './page/catalogue.ts';
 import { collectEndpoints } from './page/endpoints.ts';
@@ -29,7 +29,7 @@ export async function mountPages(app: Api, options: PageOptions): Promise<void> 
   app.addHook('onRoute', (route) => endpoints.add(route));
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    const isApi = request.url.startsWith('/api/');
+    const isApi = isOfApi(request);
     if (isApi) {
       const varies = reply.getHeader('vary');
       reply.header('vary', varies === undefined ? 'Accept' : `${String(varies)}, Accept`);

@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.ts';
-import { type Api, problemAnswer, problemCodeOf } from '../http.ts';
+import { type Api, isOfApi, problemAnswer, problemCodeOf } from '../http.ts';
 import type { Metrics } from '../metrics.ts';
 import { refuse } from '../problem.ts';
 import type { AuditedChange, AuditRecord, AuditTrail } from './write.ts';
@@ -26,7 +26,6 @@ declare module 'fastify' {
 }
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
-const API_PREFIX = '/api/';
 
 const changes = new WeakMap<FastifyRequest, AuditedChange>();
 
@@ -151,7 +150,7 @@ export function mountAudit(
   });
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (!request.url.startsWith(API_PREFIX)) {
+    if (!isOfApi(request)) {
       done(null, payload);
       return;
     }

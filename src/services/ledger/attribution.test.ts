@@ -1,0 +1,155 @@
+/** The audit record of a posting: in the commit of the posting, then in the trail, once. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
+
+let platform: TestPlatform;
+let superuser: Client;
+before(async () => {
+  platform = await openTestPlatform();
+  superuser = new Client({ connectionString: platform.url });
+  await superuser.connect();
+});
+after(async () => {
+  await superuser.end();
+  await platform.close();
+});
+
+const brl = (amount: string) => ({ amount, currency: 'BRL' });
+
+interface Bank extends TestTenant {
+  cash: string;
+  ana: string;
+}
+
+async function openBank(): Promise<Bank> {
+  const bank = await platform.newTenant();
+  await bank.post('/api/v2/chart-of-accounts', { code: '1', name: 'Cash', type: 'asset' });
+  await bank.post('/api/v2/chart-of-accounts', { code: '2', name: 'Deposits', type: 'liability' });
+  const open = async (more: object): Promise<string> =>
+    (await bank.post('/api/v2/accounts', { name: 'A', currency: 'BRL', ...more })).id;
+  return {
+    ...bank,
+    cash: await open({ chart_code: '1', credit_limit: null }),
+    ana: await open({ chart_code: '2' }),
+  };
+}
+
+const toAna = ({ cash, ana }: Bank, amount: string) => ({
+  debit_account_id: cash,
+  credit_account_id: ana,
+  amount: brl(amount),
+});
+
+/** What is written of a request when its answer has come: in the queue of the ledger, or in the trail already. */
+async function writtenOf(bank: Bank, answer: Answer): Promise<number> {
+  const { rows } = await superuser.query(
+    `select (select count(*) from ledger.attributions a where a.tenant_id = $1 and a.record::jsonb ->> 'request_id' = $2)
+          + (select count(*) from platform.audit_records r where r.tenant_id = $1 and r.request_id = $2) as count`,
+    [bank.scope.tenant_id, answer.headers['request-id']],
+  );
+  return Number(rows[0].count);
+}
+
+/** The one record that the trail comes to have of a request. */
+async function recordOf(bank: Bank, answer: Answer): Promise<Answer['body']> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    const { data } = await bank.get(`/api/v2/audit?request_id=${answer.headers['request-id']}`);
+    assert.ok(data.length <= 1, JSON.stringify(data));
+    if (data.length === 1) return data[0];
+    await sleep(25);
+  }
+  return assert.fail(`nothing is recorded of ${answer.headers['request-id']}`);
+}
+
+test('a posting has one record, written when it is answered: of transfers, batches, reversals and hold steps', async () => {
+  const bank = await openBank();
+  const transfer = await bank.ask('POST', '/api/v2/transfers', toAna(bank, '100.00'), {
+    'request-id': 'my-transfer',
+  });
+  assert.equal(await writtenOf(bank, transfer), 1);
+  const { id, occurred_at, recorded_at, principal, ...rest } = await recordOf(bank, transfer);
+  assert.match(id, /^aud_/);
+  assert.ok(Math.abs(Date.parse(occurred_at) - Date.parse(recorded_at)) < 60_000);
+  assert.deepEqual([principal.kind, principal.name], ['key', 'test']);
+  assert.deepEqual(rest, {
+    address: '127.0.0.1',
+    method: 'POST',
+    route: '/api/v2/transfers',
+    path: '/api/v2/transfers',
+    permission: 'transfers:post',
+    outcome: 'done',
+    status: 201,
+    subject: transfer.body.id,
+    request_id: 'my-transfer',
+    dry_run: false,
+    replayed: false,
+  });
+  const line = toAna(bank, '1.00');
+  const batch = await bank.ask('POST', '/api/v2/transfers/batch', { transfers: [line, line] });
+  const reversal = await bank.ask('POST', `/api/v2/transfers/${transfer.body.id}/reversals`, {
+    amount: brl('2.00'),
+  });
+  const hold = await bank.ask('POST', '/api/v2/holds', {
+    debit_account_id: bank.ana,
+    credit_account_id: bank.cash,
+    amount: brl('5.00'),
+  });
+  const on = `/api/v2/holds/${hold.body.id}`;
+  const capture = await bank.ask('POST', `${on}/captures`, { amount: brl('1.00') });
+  const release = await bank.ask('POST', `${on}/releases`, {});
+  for (const [answer, status, subject] of [
+    [batch, 200, undefined],
+    [reversal, 201, reversal.body.id],
+    [hold, 201, hold.body.id],
+    [capture, 201, hold.body.id],
+    [release, 201, hold.body.id],
+  ] as const) {
+    assert.equal(answer.status, status, answer.text);
+    assert.equal(await writtenOf(bank, answer), 1);
+    const record = await recordOf(bank, answer);
+    assert.deepEqual([record.outcome, record.status, record.subject], ['done', status, subject]);
+  }
+});
+
+test('what was not posted has one record, too: refused, repeated, only asked about, a batch without any', async () => {
+  const bank = await openBank();
+  const tooMuch = { ...toAna(bank, '1.00'), debit_account_id: bank.ana, credit_account_id: bank.cash };
+  const refused = await bank.ask('POST', '/api/v2/transfers', tooMuch);
+  const dry = await bank.ask('POST', '/api/v2/transfers?dry_run=true', toAna(bank, '1.00'));
+  const none = await bank.ask('POST', '/api/v2/transfers/batch', { transfers: [tooMuch] });
+  const key = { 'idempotency-key': 'again' };
+  const first = await bank.ask('POST', '/api/v2/transfers', toAna(bank, '1.00'), key);
+  const again = await bank.ask('POST', '/api/v2/transfers', toAna(bank, '1.00'), key);
+  for (const [answer, outcome, code, dry_run, replayed] of [
+    [refused, 'refused', 'insufficient_funds', false, false],
+    [dry, 'done', undefined, true, false],
+    [none, 'done', undefined, false, false],
+    [first, 'done', undefined, false, false],
+    [again, 'done', undefined, false, true],
+  ] as const) {
+    assert.equal(await writtenOf(bank, answer), 1, answer.text);
+    const record = await recordOf(bank, answer);
+    assert.deepEqual(
+      [record.outcome, record.code, record.dry_run, record.replayed],
+      [outcome, code, dry_run, replayed],
+    );
+  }
+});
+
+test('no way of writing the address leads past the trail', async () => {
+  const bank = await openBank();
+  const key = await bank.ask('POST', '/%61pi/v2/api-keys', { label: 'hidden', scopes: ['accounts:read'] });
+  assert.equal(key.status, 201, key.text);
+  const moved = await bank.ask('POST', '/%61pi/v2/transfers', toAna(bank, '1.00'));
+  assert.equal(moved.status, 201, moved.text);
+  for (const answer of [key, moved]) {
+    assert.equal(await writtenOf(bank, answer), 1);
+    assert.equal(
+      (await recordOf(bank, answer)).route,
+      answer === key ? '/api/v2/api-keys' : '/api/v2/transfers',
+    );
+  }
+});
