@@ -105,6 +105,38 @@ export function parseEncryptionKey(text: string): Buffer | undefined {
   return key.length === ENCRYPTION_KEY_BYTES ? key : undefined;
 }
 
+/** Networks, of which there are none by default. */
+function networkList(name: string, fallback: string, meaning: string): Setting<readonly string[]> {
+  return {
+    name,
+    meaning,
+    default: fallback,
+    accepted: 'addresses or networks in CIDR notation, separated by commas',
+    secret: false,
+    fallback: () => [],
+    parse: (value) => {
+      const networks = value.split(',').map((network) => network.trim());
+      return networks.every(isNetwork) ? networks : undefined;
+    },
+  };
+}
+
+/** Keys of 256 bits, the current one first. */
+function keyList(name: string, fallback: string, meaning: string): Setting<readonly Buffer[]> {
+  return {
+    name,
+    meaning,
+    default: fallback,
+    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
+    secret: true,
+    fallback: () => [],
+    parse: (value) => {
+      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
+      return keys.every((key) => key !== undefined) ? keys : undefined;
+    },
+  };
+}
+
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 const day_ms = 86_400_000;
@@ -253,19 +285,11 @@ export const settings = {
       return networks.every(isNetwork) ? networks : undefined;
     },
   } satisfies Setting<number | readonly string[] | undefined>,
-  service_token_keys: {
-    name: 'SERVICE_TOKEN_KEY',
-    meaning:
-      'Key that signs calls between our own processes, the same in all of them. To rotate, append the new key everywhere, then put it first, then remove the old one.',
-    default: 'none: a key of this process alone, made at its start',
-    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
-    secret: true,
-    fallback: () => [],
-    parse: (value) => {
-      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
-      return keys.every((key) => key !== undefined) ? keys : undefined;
-    },
-  } satisfies Setting<readonly Buffer[]>,
+  service_token_keys: keyList(
+    'SERVICE_TOKEN_KEY',
+    'none: a key of this process alone, made at its start',
+    'Key that signs calls between our own processes, the same in all of them. To rotate, append the new key everywhere, then put it first, then remove the old one.',
+  ),
   max_connections: integer(
     'MAX_CONNECTIONS',
     { fallback: 10_000, min: 10, max: 1_000_000 },
@@ -276,32 +300,16 @@ export const settings = {
     { fallback: 1_000, min: 1, max: 1_000_000 },
     'Most connections from one address at a time. Behind a proxy, all come from its address: raise it to MAX_CONNECTIONS there.',
   ),
-  outgoing_allow: {
-    name: 'OUTGOING_ALLOW',
-    meaning:
-      'Private networks that outgoing requests, as those of webhooks, may reach, over plain HTTP and at any port too. For development and tests.',
-    default: 'none: https to public addresses only',
-    accepted: 'addresses or networks in CIDR notation, separated by commas',
-    secret: false,
-    fallback: () => [],
-    parse: (value) => {
-      const networks = value.split(',').map((network) => network.trim());
-      return networks.every(isNetwork) ? networks : undefined;
-    },
-  } satisfies Setting<readonly string[]>,
-  identity_encryption_keys: {
-    name: 'IDENTITY_ENCRYPTION_KEY',
-    meaning:
-      'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
-    default: 'none: a key is made in DATA_DIR, in the file encryption-key',
-    accepted: '32 random bytes in base64 (openssl rand -base64 32), or several of them separated by commas',
-    secret: true,
-    fallback: () => [],
-    parse: (value) => {
-      const keys = value.split(',').map((key) => parseEncryptionKey(key.trim()));
-      return keys.every((key) => key !== undefined) ? keys : undefined;
-    },
-  } satisfies Setting<readonly Buffer[]>,
+  outgoing_allow: networkList(
+    'OUTGOING_ALLOW',
+    'none: https to public addresses only',
+    'Private networks that outgoing requests, as those of webhooks, may reach, over plain HTTP and at any port too. For development and tests.',
+  ),
+  identity_encryption_keys: keyList(
+    'IDENTITY_ENCRYPTION_KEY',
+    'none: a key is made in DATA_DIR, in the file encryption-key',
+    'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+  ),
   session_idle_s: integer(
     'SESSION_IDLE_S',
     { fallback: 1_800, min: 60, max: 86_400 },
@@ -312,19 +320,11 @@ export const settings = {
     { fallback: 43_200, min: 60, max: 30 * 86_400 },
     "Longest that a person's session may last, in seconds.",
   ),
-  client_cert_proxies: {
-    name: 'CLIENT_CERT_PROXIES',
-    meaning:
-      'Proxies that end TLS before this server: the client certificate that they name in Client-Cert (RFC 9440) is believed. They must remove that header from what comes in.',
-    default: 'none: only certificates of the connection itself count',
-    accepted: 'addresses or networks in CIDR notation, separated by commas',
-    secret: false,
-    fallback: () => [],
-    parse: (value) => {
-      const networks = value.split(',').map((network) => network.trim());
-      return networks.every(isNetwork) ? networks : undefined;
-    },
-  } satisfies Setting<readonly string[]>,
+  client_cert_proxies: networkList(
+    'CLIENT_CERT_PROXIES',
+    'none: only certificates of the connection itself count',
+    'Proxies that end TLS before this server: the client certificate that they name in Client-Cert (RFC 9440) is believed. They must remove that header from what comes in.',
+  ),
 };
 
 /** An address, or a network in CIDR notation. */

@@ -153,3 +153,38 @@ test('no way of writing the address leads past the trail', async () => {
     );
   }
 });
+
+test('however many wait, each is moved into the trail once, whoever moves them at the same time', async () => {
+  const bank = await openBank();
+  const { tenant_id, environment } = bank.scope;
+  const count = 5_000;
+  await superuser.query(
+    `insert into ledger.attributions (tenant_id, environment, recorded_at, position, record)
+     select $1::uuid, $2::platform.environment, now() + g * interval '1 ms', 1000000 + g, json_build_object(
+       'tenant_id', $1::uuid, 'environment', $2::platform.environment, 'id', gen_random_uuid(), 'principal_kind', 'key', 'principal_id', 'key_x',
+       'principal_name', 'x', 'address', '127.0.0.1', 'method', 'POST', 'path', '/api/v2/transfers', 'outcome', 'done',
+       'status', 201, 'request_id', 'backlog-' || g, 'dry_run', false, 'replayed', false)::text
+     from generate_series(1, ${count}) g`,
+    [tenant_id, environment],
+  );
+  const other = new Client({ connectionString: platform.url });
+  await other.connect();
+  const move = async (client: Client): Promise<void> => {
+    for (;;) {
+      await client.query('select ledger.move_attributions($1, $2, 700)', [tenant_id, environment]);
+      const { rowCount } = await client.query(
+        'select from ledger.attributions where tenant_id = $1 limit 1',
+        [tenant_id],
+      );
+      if (rowCount === 0) return;
+    }
+  };
+  await Promise.all([move(superuser), move(other)]);
+  await other.end();
+  const { rows } = await superuser.query(
+    `select count(*)::int as count, count(distinct request_id)::int as different from platform.audit_records
+     where tenant_id = $1 and request_id like 'backlog-%'`,
+    [tenant_id],
+  );
+  assert.deepEqual(rows, [{ count, different: count }]);
+});

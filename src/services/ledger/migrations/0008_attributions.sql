@@ -28,7 +28,9 @@ create function ledger.move_attributions(p_tenant_id uuid, p_environment platfor
   language plpgsql security definer
   set search_path = ledger, pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  -- The oldest are the first of the index, however many wait behind them in a table that was never analyzed.
   set enable_seqscan = off
+  set enable_bitmapscan = off
   set jit = off
 as $$
 declare
@@ -40,13 +42,10 @@ begin
   end if;
   with taken as (
     delete from attributions a
-      using (
-        select recorded_at, position from attributions
+      where a.ctid = any (array(
+        select ctid from attributions
           where tenant_id = p_tenant_id and environment = p_environment
-          order by tenant_id, environment, recorded_at, position limit p_limit
-      ) oldest
-      where a.tenant_id = p_tenant_id and a.environment = p_environment and a.recorded_at = oldest.recorded_at
-        and a.position = oldest.position
+          order by tenant_id, environment, recorded_at, position limit p_limit))
       returning a.record
   )
   select jsonb_agg(record::jsonb), count(*) into v_records, v_moved from taken;
