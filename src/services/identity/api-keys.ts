@@ -141,6 +141,8 @@ const Row = Type.Object({
   revoked_at: Nullable,
 });
 
+const LimitsRow = Type.Object({ limits_id: Nullable });
+
 const columns = `id, label, hint, environment, scopes,
   case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'active' end as status,
   plan, limits_id is not null as has_limits, allowed_addresses::text[], allowed_origins,
@@ -283,7 +285,7 @@ export async function createApiKey(
     { ...attempt, request: canonicalRequest(body) },
     refuse,
     async (tx) => {
-      await assertHolds(tx, caller, permissions, scopes);
+      await assertHolds(tx, caller, permissions, scopes, caller.limits_id);
       const plan = body.plan ?? caller.plan;
       await assertMayAssign(tx, caller, plan);
       const uuid = newUuid();
@@ -385,7 +387,12 @@ export async function rotateApiKey(
       );
       const old = await getApiKey(tx, caller, uuid);
       if (old.status === 'revoked') throw refuse('api_key_revoked', `${old.id} is revoked.`);
-      await assertHolds(tx, caller, permissions, old.scopes);
+      const [limits] = await tx.rows(
+        LimitsRow,
+        'select limits_id from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3',
+        [caller.tenant_id, caller.environment, uuid],
+      );
+      await assertHolds(tx, caller, permissions, old.scopes, limits?.limits_id);
       const next = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, limits_id,

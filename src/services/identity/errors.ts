@@ -189,6 +189,12 @@ export const refuse = defineProblems({
     meaning:
       'The name of a plan is used once in an environment. Edit the plan that is there, or choose another name.',
   },
+  limits_confine: {
+    status: 403,
+    title: 'Limits are not left behind',
+    meaning:
+      'A key that is under monetary limits gives access only by keys that share them: neither to people, applications or devices, nor by keys that are under other limits or none.',
+  },
   permission_not_held: {
     status: 422,
     title: 'Nobody gives what they do not have',

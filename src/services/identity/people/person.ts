@@ -12,6 +12,7 @@ import { formatId, Id } from '../../../platform/ids.ts';
 import { refuse } from '../errors.ts';
 import { assertNotLastAdministrator } from '../roles/administrator.ts';
 import { grantsOf } from '../roles/grants.ts';
+import { assertConfined } from '../roles/holding.ts';
 import { assertEmailFree, Email, normalizedEmail, PersonName } from './invitation.ts';
 import { endSessions } from './session.ts';
 
@@ -148,6 +149,7 @@ export async function assertNotAbove(
   caller: Caller,
   uuid: string,
 ): Promise<void> {
+  assertConfined(caller);
   for (const environment of ['sandbox', 'live'] as const) {
     const scope = { tenant_id: caller.tenant_id, environment };
     // As of an institution: what only the installation's people have is asked of the tenant, not of the role.

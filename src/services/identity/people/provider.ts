@@ -7,12 +7,14 @@ import {
   discovery,
 } from 'openid-client';
 import { type Static, Type } from 'typebox';
+import type { Caller } from '../../../platform/access/caller.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { assertMatches } from '../../../platform/etag.ts';
 import { Text } from '../../../platform/http.ts';
 import type { Problem } from '../../../platform/problem.ts';
 import type { Secrets } from '../../../platform/secret.ts';
 import { refuse } from '../errors.ts';
+import { assertConfined } from '../roles/holding.ts';
 
 export const ProviderRequest = Type.Object(
   {
@@ -153,15 +155,17 @@ export function providerOf(
 /** Sets the provider of a tenant, in place of the one before, once its discovery document could be read. */
 export async function setProvider(
   providers: Providers,
-  scope: Scope,
+  caller: Caller,
   body: Static<typeof ProviderRequest>,
   ifMatch: string | undefined,
 ): Promise<ProviderRow> {
+  // Whoever answers for people can answer for any of them.
+  assertConfined(caller);
   const { db, secrets } = providers;
-  const before = await db.read(scope, (tx) => findProvider(tx, scope));
+  const before = await db.read(caller, (tx) => findProvider(tx, caller));
   const client_secret =
     body.client_secret ??
-    (before === undefined ? undefined : clientSecretOf(providers, scope.tenant_id, before));
+    (before === undefined ? undefined : clientSecretOf(providers, caller.tenant_id, before));
   if (client_secret === undefined) {
     throw refuse(
       'identity_provider_not_good',
@@ -173,7 +177,7 @@ export async function setProvider(
   }
   if (before !== undefined) assertMatches(ifMatch, before.version, 'the identity provider');
   await discover(providers, { ...body, client_secret });
-  return db.write(scope, async (tx) => {
+  return db.write(caller, async (tx) => {
     const [row] = await tx.rows(
       Row,
       `insert into identity.identity_providers as p (tenant_id, issuer, client_id, client_secret, email_domains)
@@ -183,16 +187,16 @@ export async function setProvider(
        where p.version = $6
        returning issuer, client_id, client_secret, email_domains, updated_at, version`,
       [
-        scope.tenant_id,
+        caller.tenant_id,
         body.issuer,
         body.client_id,
-        secrets.encrypt(client_secret, secretContext(scope.tenant_id)),
+        secrets.encrypt(client_secret, secretContext(caller.tenant_id)),
         body.email_domains,
         before?.version ?? null,
       ],
     );
     if (row === undefined) {
-      const now = await findProvider(tx, scope);
+      const now = await findProvider(tx, caller);
       assertMatches(ifMatch, now?.version ?? 0, 'the identity provider');
       throw new Error('a provider could neither be set nor had another version');
     }

@@ -20,15 +20,29 @@ export async function tenantKindOf(
 }
 
 /**
- * Refuses to give away permissions that the giver does not have. What a caller has for certain labels only does not
+ * Refuses to give access to somebody who would not be under the monetary limits that the giver is under.
+ *
+ * @param limits_id the limits that whoever gets access is under, if any
+ */
+export function assertConfined(caller: Caller, limits_id?: string | null): void {
+  if (caller.limits_id === undefined || caller.limits_id === limits_id) return;
+  throw refuse('limits_confine', `${caller.principal.name} is under monetary limits.`);
+}
+
+/**
+ * Refuses to give away permissions that the giver does not have, or that would be free of the giver's limits. What a caller has for certain labels only does not
  * count, since nothing here says that it would be given on for the same ones.
+ *
+ * @param limits_id as in `assertConfined`
  */
 export async function assertHolds(
   tx: Transaction,
   caller: Caller,
   catalogue: PermissionCatalogue,
   patterns: readonly string[],
+  limits_id?: string | null,
 ): Promise<void> {
+  assertConfined(caller, limits_id);
   const wanted = catalogue.expand(patterns, await tenantKindOf(tx, caller));
   const missing = [...wanted].filter((permission) => !may(caller, permission));
   if (missing.length > 0) {
