@@ -116,7 +116,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.get(
         `/api/v1/accounts${slash}`,
         {
-          config: { permission: 'accounts:read' },
+          config: { permission: 'accounts:read', heeds_labels: true },
           schema: {
             ...collection,
             summary: 'All accounts',
@@ -129,7 +129,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.post(
         `/api/v1/accounts${slash}`,
         {
-          config: { permission: 'accounts:adjust', approval: adjusting },
+          config: { permission: 'accounts:adjust', approval: adjusting, heeds_labels: true },
           schema: {
             ...collection,
             summary: 'Open an account with a balance',
@@ -156,7 +156,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.get(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:read' },
+          config: { permission: 'accounts:read', heeds_labels: true },
           schema: {
             ...item,
             summary: 'An account',
@@ -175,7 +175,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.put(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:adjust', approval: adjusting },
+          config: { permission: 'accounts:adjust', approval: adjusting, heeds_labels: true },
           schema: {
             ...item,
             summary: 'Set name and balance; the balance by an adjusting posting',
@@ -205,7 +205,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.delete(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:adjust', approval: adjusting },
+          config: { permission: 'accounts:adjust', approval: adjusting, heeds_labels: true },
           schema: {
             ...item,
             summary: 'Sweep the balance away and close the account',
@@ -236,7 +236,12 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
           url: `/api/v1/transfer/:from/:to/:amount${slash}`,
           // A HEAD made of this GET would move money, too.
           exposeHeadRoute: false,
-          config: { permission: 'transfers:post', changes_state: true, approval: transferring },
+          config: {
+            permission: 'transfers:post',
+            changes_state: true,
+            approval: transferring,
+            heeds_labels: true,
+          },
           schema: {
             ...item,
             summary:
