@@ -14,6 +14,10 @@ import { decorateUnaudited, mountAudit } from './audit/record.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { startAuditSealing } from './audit/seal.ts';
 import { openAuditTrail } from './audit/write.ts';
+import { refuse as refuseEvent } from './bus/errors.ts';
+import { openEvents } from './bus/events.ts';
+import { heldRoutes } from './bus/held-routes.ts';
+import { permissions as eventPermissions } from './bus/permissions.ts';
 import { type Config, StartupError } from './config.ts';
 import { limitConnections } from './connections.ts';
 import { openCors } from './cors.ts';
@@ -61,6 +65,9 @@ export interface BootOptions {
   now?: () => number;
 }
 
+/** Connections of the relay and of who consumes, in each process. */
+const EVENT_CONNECTIONS = 10;
+
 /** Migrations of the platform itself and of every service, in the order they are applied. */
 export function migrationSources(services: readonly Service[]): MigrationSource[] {
   return [
@@ -74,10 +81,15 @@ export const ownPermissions: Permissions = {
   ...platformPermissions,
   ...auditPermissions,
   ...approvalPermissions,
+  ...eventPermissions,
 };
 
 /** What the platform itself refuses, whichever services run. */
-export const ownProblems: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
+export const ownProblems: Record<string, ProblemType> = {
+  ...refuse.types,
+  ...refuseApproval.types,
+  ...refuseEvent.types,
+};
 
 /** Every permission that there is with these services. */
 export function permissionsOf(services: readonly Service[]): Permissions {
@@ -159,17 +171,17 @@ export async function boot(
     if (applied > 0) progress(`applied ${applied} migrations`);
 
     const pools = new Map<string, Database>();
-    const open = (role: string): Database => {
+    const open = (role: string, pool_size = config.pool_size): Database => {
       const db = openDatabase({
         url: server.url,
         role,
-        pool_size: config.pool_size,
+        pool_size,
         statement_timeout_ms: config.statement_timeout_ms,
         lock_timeout_ms: config.lock_timeout_ms,
         onError: (error) =>
           log.warn({ err: error, role }, 'a connection to the database was lost or cannot be made'),
       });
-      pools.set(role, db);
+      if (!pools.has(role)) pools.set(role, db);
       undo.push(() => db.close());
       return db;
     };
@@ -261,10 +273,22 @@ export async function boot(
     const outgoing = openOutgoing({ allow: config.outgoing_allow });
     undo.push(() => outgoing.stop());
     // Of all services there are, whether or not they run in this process: their tables are in the database.
-    const sandboxes = openSandboxes(
-      platform,
-      services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
-    );
+    const sandboxes = openSandboxes(platform, [
+      'platform.lock_relay',
+      ...services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
+    ]);
+    const events = await openEvents({
+      url: server.url,
+      db: open('platform', EVENT_CONNECTIONS),
+      config,
+      log,
+      metrics,
+    });
+    undo.push(() => events.stop());
+    app.addHook('onResponse', async ({ method }) => {
+      if (method !== 'GET' && method !== 'HEAD') events.wakeRelay();
+    });
+    await app.register(heldRoutes({ db: platform, wake: events.wakeConsumers }));
     const running: RunningService[] = [];
     let ready = false;
     app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
@@ -291,6 +315,7 @@ export async function boot(
         limits,
         outgoing,
         serviceToken: (caller, audience) => tokens.serviceToken(service.name, caller, audience),
+        wakeRelay: events.wakeRelay,
         scopes: () => listScopes(platform),
         now: (scope) => sandboxes.now(scope),
         sandboxes,
@@ -301,6 +326,7 @@ export async function boot(
       for (const authenticator of instance.authenticators ?? []) access.addAuthenticator(authenticator);
       undo.push(() => instance.stop());
       await app.register(instance.routes);
+      for (const consumer of instance.consumers ?? []) await events.consume(consumer, db);
     }
 
     limitConnections(app.server, config);

@@ -7,6 +7,7 @@ import type { Authenticator } from './access/access.ts';
 import type { Caller } from './access/caller.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { AuditTrail } from './audit/write.ts';
+import type { Consumer } from './bus/consumer.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
 import type { ReadLimits } from './limits/limits.ts';
@@ -31,6 +32,8 @@ interface ServiceContext {
   outgoing: Outgoing;
   /** A token with which this service calls another for a caller, as `Authorization: Service …`; good for a minute. */
   serviceToken: (caller: Caller, audience: string) => Promise<string>;
+  /** Says that the service wrote into its outbox outside of a request, so that it is carried at once. */
+  wakeRelay: () => void;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
   /** What time it is for a tenant; the clock of a sandbox may be ahead. */
@@ -48,6 +51,8 @@ export interface RunningService {
   routes: FastifyPluginAsync;
   /** Ways to know callers that the service adds to the platform's own. */
   authenticators?: readonly Authenticator[];
+  /** What it does about events, of other services and its own. */
+  consumers?: readonly Consumer[];
   /** Ends the service's own work. Called after the last request was answered, before its database closes. */
   stop(): Promise<void>;
 }

@@ -169,7 +169,7 @@ test('when its time has come, what remains of a hold is released by itself', asy
   assert.deepEqual((await bank.get('/api/v2/holds?status=expired')).data, [hold]);
 
   const { rows } = await superuser.query(
-    'select type, position::int, data::json from ledger.outbox where subject = $1 order by sequence desc limit 1',
+    'select type, position::int, payload::json as data from ledger.outbox where aggregateid = $1 order by sequence desc limit 1',
     [parseId('hld', id)],
   );
   const [event] = rows;

@@ -48,12 +48,16 @@ export const ledger = defineService({
   problems: refuse.types,
   permissions,
   lock_sandbox: 'ledger.lock_sandbox',
-  start({ db, config, log, metrics, publicUrl }) {
+  start({ db, config, log, metrics, publicUrl, wakeRelay }) {
+    const measure = measureBatches(metrics);
     const posting = openPostingQueue(db, {
       queue_limit: config.queue_limit,
       batch_limit: config.batch_limit,
       retry_for_ms: 5_000,
-      onBatch: measureBatches(metrics),
+      onBatch: (outcomes, duration_s) => {
+        wakeRelay();
+        measure(outcomes, duration_s);
+      },
     });
     metrics.gauge('ledger_posting_queue_depth', 'Postings that wait for a commit', posting.depth);
     const books = { db, posting };

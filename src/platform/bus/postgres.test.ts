@@ -1,0 +1,3 @@
+import { testBus } from './testing.ts';
+
+testBus('PostgreSQL', () => Promise.resolve({}));
