@@ -112,7 +112,19 @@ before(async () => {
   });
   const window = { name: 'minute', requests: 1_000_000, window_s: 60 };
   await owner.post('/api/v2/plans', { name: 'of_the_owner', description: MARK, windows: [window] });
+  const held = newUuid();
+  await superuser.query(
+    `insert into platform.held_events (tenant_id, environment, consumer, event_id, sequence, aggregateid, event, state, reason)
+     values ($1, 'sandbox', 'walker', $2, 1, 'it', $3, 'parked', 'It failed')`,
+    [
+      owner.scope.tenant_id,
+      held,
+      JSON.stringify({ type: 'ledger.account.opened', aggregatetype: 'thing', note: TENANT_MARK }),
+    ],
+  );
   parameters = {
+    consumer: { real: 'walker', made_up: 'nobody' },
+    event_id: { real: formatId('evt', held), made_up: formatId('evt', newUuid()) },
     device_id: { real: device.id, made_up: formatId('dev', newUuid()) },
     application_id: { real: application.id, made_up: formatId('app', newUuid()) },
     // Consents are a person's own: no key has any.
@@ -154,6 +166,7 @@ const bodies: Record<string, object> = {
   releases: {},
   rotations: {},
   approve: {},
+  replay: { from_sequence: 1 },
   end: {},
   reject: { reason: 'mine' },
   'password-resets': {},

@@ -29,7 +29,7 @@ export function heldRoutes({ db, wake }: { db: Database; wake: () => void }): Fa
     app.get(
       '/api/v2/held-events',
       {
-        config: { permission: 'held-events:read' },
+        config: { permission: 'held_events:read' },
         schema: {
           summary: 'Events that consumers could not take yet, newest first',
           description:
@@ -45,7 +45,7 @@ export function heldRoutes({ db, wake }: { db: Database; wake: () => void }): Fa
     app.get(
       '/api/v2/consumers/:consumer/held-events/:event_id',
       {
-        config: { permission: 'held-events:read' },
+        config: { permission: 'held_events:read' },
         schema: {
           summary: 'An event that a consumer holds, and why',
           tags,
@@ -60,7 +60,7 @@ export function heldRoutes({ db, wake }: { db: Database; wake: () => void }): Fa
     app.post(
       '/api/v2/consumers/:consumer/held-events/:event_id/redrive',
       {
-        config: { permission: 'held-events:redrive' },
+        config: { permission: 'held_events:redrive' },
         schema: {
           summary: 'Let a held event be tried again at once',
           description: 'Repeating the request does nothing more.',
@@ -85,7 +85,7 @@ export function heldRoutes({ db, wake }: { db: Database; wake: () => void }): Fa
     app.post(
       '/api/v2/consumers/:consumer/replay',
       {
-        config: { permission: 'held-events:redrive' },
+        config: { permission: 'held_events:redrive' },
         schema: {
           summary: 'Let a consumer receive events again',
           description:

@@ -353,8 +353,8 @@ create function platform.consumer_lag() returns table (consumer text, lag bigint
     from platform.consumer_offsets c group by c.consumer;
   end;
 
--- What every service may: receive events with what they do to its own data, and hold those that fail.
-revoke execute on function platform.carry_events, platform.relay_lag, platform.register_consumer, platform.claim_events,
+-- Services that consume are granted receive_events, hold_event and take_held_event by their own migrations.
+revoke execute on function platform.receive_events, platform.hold_event, platform.take_held_event, platform.carry_events, platform.relay_lag, platform.register_consumer, platform.claim_events,
   platform.advance_consumer, platform.due_events, platform.consumer_lag from public;
 grant execute on function platform.carry_events, platform.relay_lag, platform.register_consumer, platform.claim_events,
   platform.advance_consumer, platform.due_events, platform.consumer_lag to platform;

@@ -1,7 +1,7 @@
 /** A service that notes what it hears, for the tests of the bus: each event a row, in the commit of its receipt. */
 import { fileURLToPath } from 'node:url';
-import { defineService, type Service } from '../../service.ts';
-import type { Event } from '../event.ts';
+import type { Event } from '../../src/platform/bus/event.ts';
+import { defineService, type Service } from '../../src/platform/service.ts';
 
 /** @param refuses whether the effect of an event fails, after it was written */
 export function probeService(refuses: (event: Event) => boolean): Service {

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { services } from '../../services.ts';
-import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
-import { boot, type Running } from '../boot.ts';
-import { readConfig } from '../config.ts';
-import { formatId, parseId } from '../ids.ts';
-import type { Event } from './event.ts';
+import { boot, type Running } from '../src/platform/boot.ts';
+import type { Event } from '../src/platform/bus/event.ts';
+import { readConfig } from '../src/platform/config.ts';
+import { formatId, parseId } from '../src/platform/ids.ts';
+import { services } from '../src/services.ts';
+import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 import { probeService } from './probe/service.ts';
 
 interface Effect {

@@ -1,3 +1,3 @@
-import { testBus } from './testing.ts';
+import { testBus } from './bus.ts';
 
 testBus('PostgreSQL', () => Promise.resolve({}));
