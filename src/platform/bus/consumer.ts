@@ -117,7 +117,8 @@ export async function startConsumer(options: {
   const { name, types, handle } = consumer;
   const retry = consumer.retry ?? DEFAULT_RETRY;
   const waker = openWaker();
-  let stopping = false;
+  const stopping = new AbortController();
+  const { signal } = stopping;
 
   /** Notes the events as received and does what those do that are new. */
   async function take(tx: Transaction, events: readonly Event[]): Promise<void> {
@@ -197,20 +198,20 @@ export async function startConsumer(options: {
     const due = await platform.rows(DueRow, 'select * from platform.due_events($1, $2)', [name, HELD_A_PASS]);
     let taken = false;
     for (const { event_id, ...scope } of due) {
-      if (stopping) return false;
+      if (signal.aborted) return false;
       taken = (await retryOne(scope, event_id)) || taken;
     }
     return taken;
   }
 
   async function run(): Promise<void> {
-    while (!stopping) {
+    while (!signal.aborted) {
       const again = await retryDue().catch((error: unknown) => {
-        if (!stopping)
+        if (!signal.aborted)
           log.warn({ err: error, consumer: name }, 'held events could not be tried again for now');
         return false;
       });
-      if (!again && !stopping) await waker.wait(RETRY_EVERY_MS);
+      if (!again && !signal.aborted) await waker.wait(RETRY_EVERY_MS);
     }
   }
 
@@ -219,7 +220,7 @@ export async function startConsumer(options: {
   return {
     wake: waker.wake,
     stop: async () => {
-      stopping = true;
+      stopping.abort();
       waker.wake();
       await Promise.all([subscription.stop(), retrying]);
     },

@@ -44,13 +44,14 @@ export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger 
       await db.run('select platform.register_consumer($1, $2)', [consumer, from === 'start']);
       const waker = openWaker();
       wakers.add(waker);
-      let stopping = false;
+      const stopping = new AbortController();
+      const { signal } = stopping;
       async function run(): Promise<void> {
-        while (!stopping) {
+        while (!signal.aborted) {
           try {
             if (!(await deliverOnce(subscriber))) await waker.wait(IDLE_MS);
           } catch (error) {
-            if (stopping) return;
+            if (signal.aborted) return;
             log.warn({ err: error, consumer }, 'events could not be delivered for now');
             await waker.wait(FAILED_MS);
           }
@@ -59,7 +60,7 @@ export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger 
       const running = run();
       return {
         stop: () => {
-          stopping = true;
+          stopping.abort();
           wakers.delete(waker);
           waker.wake();
           return running;
