@@ -43,6 +43,8 @@ export interface Running {
   databaseUrl: string;
   /** The platform's own database: tenants and keys. */
   platform: Database;
+  /** Says that something was written into an outbox. */
+  wakeRelay: () => void;
   /** Answers what is under way, stops the services and, where it is ours, PostgreSQL. */
   stop(): Promise<void>;
 }
@@ -352,6 +354,7 @@ export async function boot(
       url,
       databaseUrl: server.url,
       platform,
+      wakeRelay: events.wakeRelay,
       stop: async () => {
         ready = false;
         const timeout = setTimeout(() => app.server.closeAllConnections(), config.drain_timeout_ms);

@@ -30,7 +30,6 @@ const RelayLagRow = Type.Object({ events: Type.BigInt(), oldest_s: Type.Number()
 
 /**
  * @param options.db of the role `platform`, with a connection for each consumer and one for the relay
- * @param options.makeBus the bus, where it is not PostgreSQL
  */
 export async function openEvents(options: {
   url: string;

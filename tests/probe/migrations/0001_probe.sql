@@ -22,6 +22,7 @@ create table probe.effects (
   sequence bigint not null,
   type text not null,
   aggregateid text not null,
+  noted_at timestamptz not null default clock_timestamp(),
   primary key (tenant_id, environment, number)
 );
 alter table probe.effects enable row level security;
