@@ -7,6 +7,7 @@ import { listen } from '../listen.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Bus } from './bus.ts';
 import { type Consumer, type Consuming, startConsumer } from './consumer.ts';
+import { kafkaSettingsOf, openKafkaBus } from './kafka.ts';
 import { openPostgresBus } from './postgres.ts';
 import { startRelay } from './relay.ts';
 
@@ -30,7 +31,6 @@ const RelayLagRow = Type.Object({ events: Type.BigInt(), oldest_s: Type.Number()
 
 /**
  * @param options.db of the role `platform`, with a connection for each consumer and one for the relay
- * @param options.makeBus the bus, where it is not PostgreSQL
  */
 export async function openEvents(options: {
   url: string;
@@ -39,8 +39,10 @@ export async function openEvents(options: {
   log: FastifyBaseLogger;
   metrics: Metrics;
 }): Promise<Events> {
-  const { url, db, log, metrics } = options;
-  const bus: Bus = openPostgresBus({ db, log });
+  const { url, db, config, log, metrics } = options;
+  const kafka = kafkaSettingsOf(config);
+  const bus: Bus =
+    kafka === undefined ? openPostgresBus({ db, log }) : await openKafkaBus({ settings: kafka, db, log });
   const consuming: Consuming[] = [];
   const relay = startRelay({ db, log, onCarried: bus.wake });
   const listening = await listen({
