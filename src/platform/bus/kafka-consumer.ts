@@ -42,7 +42,7 @@ export function openConsumer(settings: KafkaSettings, options: ConsumeOptions): 
   /** One membership of the group: until we are to stop, or the library cannot go on. */
   async function serve(): Promise<void> {
     await prepare();
-    const consumer = new Consumer<Buffer, Buffer, Buffer, Buffer>({
+    const consumer = new Consumer({
       ...clientOptions(settings, patience_ms),
       groupId: group,
       autocommit: false,
@@ -137,7 +137,7 @@ interface ReadOptions extends Pick<ConsumeOptions, 'deliver' | 'onTrouble'> {
 function read(stream: Stream, { next, deliver, commits, onTrouble, onEnd }: ReadOptions): Reading {
   const halted = new AbortController();
   const lanes = new Map<string, { waiting: StoredMessage[]; running: Promise<void> | undefined }>();
-  let waiting = 0;
+  const held = { messages: 0 };
   const room = openWaker();
 
   async function drain(key: string, messages: StoredMessage[]): Promise<void> {
@@ -157,7 +157,7 @@ function read(stream: Stream, { next, deliver, commits, onTrouble, onEnd }: Read
       }
       wait_ms = backoff_ms.first;
       messages.splice(0, batch.length);
-      waiting -= batch.length;
+      held.messages -= batch.length;
       room.wake();
       if (last === undefined || last.offset < (next.get(key) ?? 0n)) continue;
       const { topic, partition, leaderEpoch } = last;
@@ -174,13 +174,13 @@ function read(stream: Stream, { next, deliver, commits, onTrouble, onEnd }: Read
       const lane = lanes.get(key) ?? { waiting: [], running: undefined };
       lanes.set(key, lane);
       lane.waiting.push(message);
-      waiting += 1;
+      held.messages += 1;
       lane.running ??= turn()
         .then(() => drain(key, lane.waiting))
         .finally(() => {
           lane.running = undefined;
         });
-      while (waiting >= read_ahead && !halted.signal.aborted) await room.wait(1_000);
+      while (held.messages >= read_ahead && !halted.signal.aborted) await room.wait(1_000);
     }
     if (!halted.signal.aborted) throw new Error('the stream of messages ended');
   }
@@ -200,7 +200,7 @@ function read(stream: Stream, { next, deliver, commits, onTrouble, onEnd }: Read
       halt();
       stream.destroy();
       await pumped;
-      await Promise.all([...lanes.values()].map(({ running }) => running));
+      await Promise.all([...lanes.values()].map(async ({ running }) => running));
     },
   };
 }
@@ -214,10 +214,7 @@ interface Commits {
 }
 
 /** Commits what was handled: one request at a time, each with the latest offset of every partition. */
-function commitsOf(
-  consumer: Consumer<Buffer, Buffer, Buffer, Buffer>,
-  onTrouble: ConsumeOptions['onTrouble'],
-): Commits {
+function commitsOf(consumer: Consumer, onTrouble: ConsumeOptions['onTrouble']): Commits {
   let ours: ReadonlySet<string> | undefined;
   const pending = new Map<string, CommitOptionsPartition>();
   let running: Promise<void> | undefined;
@@ -257,7 +254,7 @@ function commitsOf(
 }
 
 /** Leaves the group; a broker that does not answer is not waited for, the group does without us after a while. */
-async function closeInTime(consumer: Consumer<Buffer, Buffer, Buffer, Buffer>): Promise<void> {
+async function closeInTime(consumer: Consumer): Promise<void> {
   await Promise.race([consumer.close(true).catch(() => {}), pause(5_000)]);
 }
 

@@ -15,7 +15,7 @@ export interface MessageToWrite {
   headers: Map<Buffer, Buffer>;
 }
 
-export type StoredMessage = Message<Buffer, Buffer, Buffer, Buffer>;
+export type StoredMessage = Message;
 
 export interface KafkaProducer {
   /**
@@ -42,7 +42,7 @@ interface Settle {
 }
 
 export function openProducer(settings: KafkaSettings): KafkaProducer {
-  const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({
+  const producer = new Producer({
     ...clientOptions(settings, patience_ms),
     idempotent: true,
     acks: ProduceAcks.ALL,

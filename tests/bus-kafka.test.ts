@@ -3,8 +3,8 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { type Cluster, removeKafka, startKafka, whyNoKafka } from '../../../scripts/kafka/cluster.ts';
-import { testBus } from './testing.ts';
+import { type Cluster, removeKafka, startKafka, whyNoKafka } from '../scripts/kafka/cluster.ts';
+import { testBus } from './bus.ts';
 
 // In CI it must be there: what is skipped there is seen by nobody.
 const skip = process.env['CI'] === 'true' ? false : (whyNoKafka() ?? false);
