@@ -27,8 +27,13 @@ async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): 
   }
 }
 
-export function testBus(name: string, settings: () => Promise<Record<string, string>>): void {
-  describe(`the bus on ${name}`, { timeout: 120_000 }, () => {
+/** @param skip why the bus cannot be tested here; false where it can */
+export function testBus(
+  name: string,
+  settings: () => Promise<Record<string, string>>,
+  skip: string | false = false,
+): void {
+  describe(`the bus on ${name}`, { timeout: 120_000, skip }, () => {
     let platform: TestPlatform;
     let second: Running;
     let sql: Client;
@@ -63,6 +68,13 @@ export function testBus(name: string, settings: () => Promise<Record<string, str
       const tenant = await platform.newTenant();
       await chart(tenant);
       return tenant;
+    }
+    /** Events that any consumer, or what fills the bus, has yet to receive. */
+    async function lagOfAll(): Promise<number> {
+      const { text } = await (await platform.newTenant()).ask('GET', '/metrics');
+      const lags = [...text.matchAll(/^events_consumer_lag\{.*\} (\d+)$/gm)];
+      assert.ok(lags.length > 0, text);
+      return lags.reduce((sum, [, lag]) => sum + Number(lag), 0);
     }
     /** What an account needs. */
     async function chart(tenant: TestTenant): Promise<void> {
@@ -126,21 +138,14 @@ export function testBus(name: string, settings: () => Promise<Record<string, str
         () => effects(tenant),
         (rows) => rows.length === 1,
       );
-      await sql.query("update platform.consumer_offsets set log_offset = 0 where consumer = 'probe'");
+      // The consumer's own place in the log, or that of what fills the bus from it.
+      await sql.query('update platform.consumer_offsets set log_offset = 0');
       await account(tenant);
       await until(
         () => effects(tenant),
         (rows) => rows.length >= 2,
       );
-      await until(
-        async () =>
-          (
-            await sql.query<{ lag: string }>(
-              "select lag from platform.consumer_lag() where consumer = 'probe'",
-            )
-          ).rows[0]?.lag,
-        (lag) => lag === '0',
-      );
+      await until(lagOfAll, (lag) => lag === 0);
       assert.equal((await effects(tenant)).length, 2);
     });
 

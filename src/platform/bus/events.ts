@@ -7,6 +7,7 @@ import { listen } from '../listen.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Bus } from './bus.ts';
 import { type Consumer, type Consuming, startConsumer } from './consumer.ts';
+import { kafkaSettingsOf, openKafkaBus } from './kafka.ts';
 import { openPostgresBus } from './postgres.ts';
 import { startRelay } from './relay.ts';
 
@@ -38,8 +39,10 @@ export async function openEvents(options: {
   log: FastifyBaseLogger;
   metrics: Metrics;
 }): Promise<Events> {
-  const { url, db, log, metrics } = options;
-  const bus: Bus = openPostgresBus({ db, log });
+  const { url, db, config, log, metrics } = options;
+  const kafka = kafkaSettingsOf(config);
+  const bus: Bus =
+    kafka === undefined ? openPostgresBus({ db, log }) : await openKafkaBus({ settings: kafka, db, log });
   const consuming: Consuming[] = [];
   const relay = startRelay({ db, log, onCarried: bus.wake });
   const listening = await listen({
