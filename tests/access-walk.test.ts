@@ -122,6 +122,12 @@ before(async () => {
       JSON.stringify({ type: 'ledger.account.opened', aggregatetype: 'thing', note: TENANT_MARK }),
     ],
   );
+  await superuser.query(
+    `insert into platform.events (tenant_id, environment, sequence, log_offset, partition, id, time, type, source,
+       aggregatetype, aggregateid, payload)
+     values ($1, 'sandbox', 999999, 0, 0, $2, now(), 'ledger.account.opened', '/ledger', 'thing', 'it', $3)`,
+    [owner.scope.tenant_id, held, JSON.stringify({ name: TENANT_MARK })],
+  );
   parameters = {
     consumer: { real: 'walker', made_up: 'nobody' },
     event_id: { real: formatId('evt', held), made_up: formatId('evt', newUuid()) },

@@ -14,7 +14,9 @@ import { decorateUnaudited, mountAudit } from './audit/record.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { startAuditSealing } from './audit/seal.ts';
 import { openAuditTrail } from './audit/write.ts';
+import { type EventTypes, openCatalogue, ownEvents } from './bus/catalogue.ts';
 import { refuse as refuseEvent } from './bus/errors.ts';
+import { eventRoutes } from './bus/event-routes.ts';
 import { openEvents } from './bus/events.ts';
 import { heldRoutes } from './bus/held-routes.ts';
 import { permissions as eventPermissions } from './bus/permissions.ts';
@@ -96,6 +98,11 @@ export const ownProblems: Record<string, ProblemType> = {
 /** Every permission that there is with these services. */
 export function permissionsOf(services: readonly Service[]): Permissions {
   return Object.assign({}, ownPermissions, ...services.map(({ permissions }) => permissions));
+}
+
+/** Every event that there is with these services. */
+export function eventTypesOf(services: readonly Service[]): EventTypes {
+  return Object.assign({}, ownEvents, ...services.map(({ publishes }) => publishes ?? {}));
 }
 
 /** Everything that is refused with these services, by code. */
@@ -290,6 +297,15 @@ export async function boot(
     app.addHook('onResponse', async ({ method }) => {
       if (method !== 'GET' && method !== 'HEAD') events.wakeRelay();
     });
+    await app.register(
+      eventRoutes({
+        db: platform,
+        access,
+        catalogue: openCatalogue(eventTypesOf(services)),
+        publicUrl,
+        watch: events.watch,
+      }),
+    );
     await app.register(heldRoutes({ db: platform, wake: events.wakeConsumers }));
     const running: RunningService[] = [];
     let ready = false;

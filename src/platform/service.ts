@@ -7,6 +7,7 @@ import type { Authenticator } from './access/access.ts';
 import type { Caller } from './access/caller.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { AuditTrail } from './audit/write.ts';
+import type { EventTypes } from './bus/catalogue.ts';
 import type { Consumer } from './bus/consumer.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
@@ -70,6 +71,8 @@ export interface Service {
    * while it is emptied. What is emptied the migrations say: `platform.make_erasable`.
    */
   lock_sandbox?: string;
+  /** The events it tells, by type. */
+  publishes?: EventTypes;
   start(context: ServiceContext): Promise<RunningService> | RunningService;
 }
 

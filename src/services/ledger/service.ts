@@ -3,6 +3,7 @@ import type { Metrics } from '../../platform/metrics.ts';
 import { defineService } from '../../platform/service.ts';
 import { startAttribution } from './attribution.ts';
 import { refuse } from './errors.ts';
+import { events } from './events.ts';
 import { startHoldExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { limitRoutes } from './limit-routes.ts';
@@ -48,6 +49,7 @@ export const ledger = defineService({
   problems: refuse.types,
   permissions,
   lock_sandbox: 'ledger.lock_sandbox',
+  publishes: events,
   start({ db, config, log, metrics, publicUrl, wakeRelay }) {
     const measure = measureBatches(metrics);
     const posting = openPostingQueue(db, {
