@@ -19,6 +19,12 @@ import { limitConnections } from './connections.ts';
 import { openCors } from './cors.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
+import { refuse as refuseJob } from './job/errors.ts';
+import type { JobTypes } from './job/job.ts';
+import { openJobs } from './job/jobs.ts';
+import { ownHandlers, ownJobs } from './job/own.ts';
+import { permissions as jobPermissions } from './job/permissions.ts';
+import { jobRoutes } from './job/routes.ts';
 import { openLimits } from './limits/limits.ts';
 import { listen } from './listen.ts';
 import { openLog } from './log.ts';
@@ -74,10 +80,15 @@ export const ownPermissions: Permissions = {
   ...platformPermissions,
   ...auditPermissions,
   ...approvalPermissions,
+  ...jobPermissions,
 };
 
 /** What the platform itself refuses, whichever services run. */
-export const ownProblems: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
+export const ownProblems: Record<string, ProblemType> = {
+  ...refuse.types,
+  ...refuseApproval.types,
+  ...refuseJob.types,
+};
 
 /** Every permission that there is with these services. */
 export function permissionsOf(services: readonly Service[]): Permissions {
@@ -247,13 +258,27 @@ export async function boot(
     });
 
     await app.register(auditRoutes({ db: platform }));
-    let startPolicies: (() => () => Promise<void>) | undefined;
+    const { 'platform.attend_proposals': attendProposals, ...otherJobs } = ownJobs;
+    const jobs = openJobs({
+      url: server.url,
+      db: platform,
+      log,
+      metrics,
+      types: Object.assign(
+        {},
+        otherJobs,
+        options.bare === true ? {} : { 'platform.attend_proposals': attendProposals },
+        ...started.map((service) => service.jobs ?? {}),
+      ) satisfies JobTypes,
+    });
+    jobs.handle(ownHandlers(platform));
     if (options.bare !== true) {
       const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
       approvals = policies;
       undo.push(() => policies.stop());
-      startPolicies = () => policies.start();
+      jobs.handle({ 'platform.attend_proposals': policies.attend });
     }
+    await app.register(jobRoutes({ db: platform, jobs }));
 
     const [firstKey = randomBytes(32), ...otherKeys] = config.service_token_keys;
     const tokens = openServiceTokens([firstKey, ...otherKeys]);
@@ -264,6 +289,7 @@ export async function boot(
     const sandboxes = openSandboxes(
       platform,
       services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
+      (tx, scope) => jobs.plan(tx, scope),
     );
     const running: RunningService[] = [];
     let ready = false;
@@ -299,6 +325,7 @@ export async function boot(
       });
       running.push(instance);
       for (const authenticator of instance.authenticators ?? []) access.addAuthenticator(authenticator);
+      if (instance.jobs !== undefined) jobs.handle(instance.jobs);
       undo.push(() => instance.stop());
       await app.register(instance.routes);
     }
@@ -319,7 +346,8 @@ export async function boot(
     });
     const [address] = app.addresses();
     url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
-    if (startPolicies !== undefined) undo.push(startPolicies());
+    undo.push(() => jobs.stop());
+    await jobs.start();
     ready = true;
     return {
       app,
