@@ -248,7 +248,12 @@ export function openJobs(options: JobsOptions): Jobs {
     ]);
     for (const scope of [SYSTEM, ...scopes]) {
       if (stopping.signal.aborted) return;
-      await db.write(scope, (tx) => planJobs(tx, types, scope));
+      // One whose calendar leaves no time holds up no other.
+      await db
+        .write(scope, (tx) => planJobs(tx, types, scope))
+        .catch((error: unknown) =>
+          complain(error, `the jobs of tenant ${scope.tenant_id} could not be planned`),
+        );
     }
     for (const { job } of await db.rows(JobRow, 'select * from platform.close_lost_job_runs()')) {
       runs.inc({ job, outcome: 'failed' });

@@ -1,4 +1,5 @@
 /** Every endpoint of background work: method, path, permission, schema, call. */
+import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -6,7 +7,7 @@ import { type Caller, may } from '../access/caller.ts';
 import { type CursorContent, Page, pageOf, pageQuery, readPage } from '../cursor.ts';
 import type { Database, Scope, Transaction } from '../db.ts';
 import { ProblemBody } from '../http.ts';
-import { attemptOf, canonicalRequest, IdempotencyHeaders } from '../idempotency.ts';
+import { answerCreated, attemptOf, canonicalRequest, IdempotencyHeaders } from '../idempotency.ts';
 import { formatId, Id } from '../ids.ts';
 import { once } from '../once.ts';
 import { refuse } from './errors.ts';
@@ -121,6 +122,12 @@ const runsCursor = Compile(
 );
 const isRunsCursor = (content: unknown): content is CursorContent<RunsFilters, string> =>
   runsCursor.Check(content);
+
+/** Keys are of whoever asked: those of the system's runs, which many may ask for, too. */
+function keyOf(caller: Caller, scope: Scope, key: string): string {
+  if (scope !== SYSTEM) return key;
+  return createHash('sha256').update(`${caller.tenant_id} ${caller.environment} ${key}`).digest('hex');
+}
 
 export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginAsyncTypebox {
   const { db, jobs } = options;
@@ -274,7 +281,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
           tags,
           params,
           headers: IdempotencyHeaders,
-          response: { 202: Run, ...refusals },
+          response: { 201: Run, ...refusals },
         },
       },
       async (request, reply) => {
@@ -285,12 +292,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
         const { id, replayed } = await once(
           db,
           scope,
-          // Keys of the system's runs are of whoever asked.
-          {
-            ...attempt,
-            key: scope === SYSTEM ? `${caller.tenant_id} ${attempt.key}` : attempt.key,
-            request: canonicalRequest(null),
-          },
+          { ...attempt, key: keyOf(caller, scope, attempt.key), request: canonicalRequest(null) },
           refuse,
           async (tx) => {
             const begun = await jobs.ask(tx, scope, name, caller.principal.id);
@@ -306,11 +308,10 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
             });
           },
         );
-        if (replayed) reply.header('idempotent-replayed', 'true');
         const run = await db.read(scope, (tx) => findRun(tx, scope, 'r.id = $3', id));
         // It was asked for long ago, and its record is no longer kept.
         if (run === undefined) throw refuse('job_not_found', 'The run was done, and its record is gone.');
-        reply.code(202).header('location', `/api/v2/jobs/${name}/runs`);
+        answerCreated(reply, `/api/v2/jobs/${name}/runs`, replayed);
         return runBody(run);
       },
     );

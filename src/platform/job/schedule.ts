@@ -11,16 +11,20 @@ export interface Calendar extends BusinessCalendar {
 
 export const SYSTEM_CALENDAR: Calendar = { time_zone: 'UTC', week: 'every_day', holidays: new Set() };
 
-/** More days in a row are never closed; a tenant may have a thousand holidays. */
+/** More days in a row are hardly closed; a tenant may have a thousand holidays. */
 const LONGEST_CLOSURE_DAYS = 1_500;
-/** Times of a cron expression that are looked at for one that falls on a business day: a minute's, for as many days. */
-const MOST_TIMES = LONGEST_CLOSURE_DAYS * 1_440;
+/** Times of a cron expression that are looked at before it is given up: some tenths of a second. */
+const MOST_TIMES = 50_000;
 
 const pad = (number: number, length = 2) => String(number).padStart(length, '0');
 
 /** The day on which a time falls where the expression's time zone is. */
 function dayOf(time: CronDate): string {
   return `${pad(time.getFullYear(), 4)}-${pad(time.getMonth() + 1)}-${pad(time.getDate())}`;
+}
+
+function timeOf(time: CronDate): { hour: number; minute: number; second: number } {
+  return { hour: time.getHours(), minute: time.getMinutes(), second: time.getSeconds() };
 }
 
 /** The day on which an instant falls in a time zone. */
@@ -38,9 +42,9 @@ function dayAfter(day: string, days: number): string {
 }
 
 /** The instant that clocks in a time zone show a time of day on a day; where they leave that hour out, the next one. */
-function instantOf(day: string, time: CronDate, tz: string): Date {
+function instantOf(day: string, time: { hour: number; minute: number; second: number }, tz: string): Date {
   const [, month, date] = day.split('-').map(Number);
-  const at = `${time.getSeconds()} ${time.getMinutes()} ${time.getHours()} ${date} ${month} *`;
+  const at = `${time.second} ${time.minute} ${time.hour} ${date} ${month} *`;
   // No time zone is two days apart from UTC.
   const currentDate = new Date(Date.parse(`${dayAfter(day, -2)}T00:00:00Z`));
   return CronExpressionParser.parse(at, { tz, currentDate }).next().toDate();
@@ -63,10 +67,15 @@ export function assertSchedule(name: string, schedule: Schedule): void {
 }
 
 function nextOnBusinessDay(cron: string, after: Date, calendar: Calendar): Date {
-  const times = CronExpressionParser.parse(cron, { tz: calendar.time_zone, currentDate: after });
-  for (let looked = 0; looked < MOST_TIMES; looked += 1) {
+  const tz = calendar.time_zone;
+  let times = CronExpressionParser.parse(cron, { tz, currentDate: after });
+  for (let looked = 0; looked < LONGEST_CLOSURE_DAYS; looked += 1) {
     const time = times.next();
-    if (isBusinessDay(dayOf(time), calendar)) return time.toDate();
+    const day = dayOf(time);
+    if (isBusinessDay(day, calendar)) return time.toDate();
+    // On with the first business day, whatever there is on those between.
+    const midnight = instantOf(nextBusinessDay(day, calendar), { hour: 0, minute: 0, second: 0 }, tz);
+    times = CronExpressionParser.parse(cron, { tz, currentDate: new Date(midnight.getTime() - 1) });
   }
   throw new Error(`no time of ${cron} falls on a business day`);
 }
@@ -90,7 +99,7 @@ function nextShifted(cron: string, after: Date, calendar: Calendar): Date {
     if (best !== undefined && falls > best.day) return best.instant;
     const open = isBusinessDay(falls, calendar);
     const day = open ? falls : nextBusinessDay(falls, calendar);
-    const instant = open ? time.toDate() : instantOf(day, time, tz);
+    const instant = open ? time.toDate() : instantOf(day, timeOf(time), tz);
     if (instant > after && (best === undefined || instant < best.instant)) best = { instant, day };
   }
   throw new Error(`no time of ${cron} can be moved to a business day`);
