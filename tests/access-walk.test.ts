@@ -126,6 +126,8 @@ before(async () => {
     record_id: { real: record, made_up: formatId('aud', newUuid()) },
     grant_id: { real: grant.id, made_up: formatId('grt', newUuid()) },
     role: { real: role.name, made_up: 'made_up' },
+    // A job of the system, which institutions do not see. Jobs of tenants have the same names for each of them.
+    job: { real: 'platform.forget_request_counts', made_up: 'platform.make_up' },
     action: { real: 'accounts:close', made_up: 'accounts:freeze' },
     account_id: { real: account, made_up: formatId('acc', newUuid()) },
     transfer_id: { real: transfer.id, made_up: formatId('trf', newUuid()) },

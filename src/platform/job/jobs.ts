@@ -53,7 +53,7 @@ export interface Jobs {
 /** How soon after its time a run begins at the latest, while there is room. */
 const LOOKS_EVERY_MS = 1_000;
 /** How often tenants without a schedule and runs without a process are looked for. */
-const TIDIES_EVERY_MS = 10_000;
+const TIDIES_EVERY_MS = 5_000;
 const STARTS_A_PASS = 100;
 const SCOPES_A_PASS = 500;
 
@@ -159,7 +159,7 @@ export function openJobs(options: JobsOptions): Jobs {
   let waits: Record<string, number> = {};
   metrics.gauges(
     'jobs_oldest_wait_seconds',
-    'Age of the oldest run that has not ended, by job; looked at every ten seconds',
+    'Age of the oldest run that has not ended, by job; looked at every few seconds',
     'job',
     () => waits,
   );

@@ -206,7 +206,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
   }
 
   return async (app) => {
-    const params = Type.Object({ name: JobName });
+    const params = Type.Object({ job: JobName });
 
     app.get(
       '/api/v2/jobs',
@@ -235,7 +235,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
     );
 
     app.get(
-      '/api/v2/jobs/:name/runs',
+      '/api/v2/jobs/:job/runs',
       {
         config: { permission: 'jobs:read' },
         schema: {
@@ -246,7 +246,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
           response: { 200: Page(Run), ...refusals },
         },
       },
-      async ({ caller, params: { name }, query }) => {
+      async ({ caller, params: { job: name }, query }) => {
         const { scope } = jobOf(caller, name);
         const { outcome, ...rest } = query;
         const page = readPage(isRunsCursor, outcome === undefined ? {} : { outcome }, rest);
@@ -272,7 +272,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
     );
 
     app.post(
-      '/api/v2/jobs/:name/run',
+      '/api/v2/jobs/:job/run',
       {
         config: { permission: 'jobs:run' },
         schema: {
@@ -286,7 +286,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
       },
       async (request, reply) => {
         const { caller } = request;
-        const { name } = request.params;
+        const { job: name } = request.params;
         const { scope } = jobOf(caller, name);
         const attempt = attemptOf(request, `/api/v2/jobs/${name}/run`);
         const { id, replayed } = await once(
@@ -317,7 +317,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
     );
 
     app.post(
-      '/api/v2/jobs/:name/pause',
+      '/api/v2/jobs/:job/pause',
       {
         config: { permission: 'jobs:pause' },
         schema: {
@@ -328,7 +328,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
           response: { 200: JobBody, ...refusals },
         },
       },
-      async ({ caller, params: { name } }) => {
+      async ({ caller, params: { job: name } }) => {
         const { type, scope } = jobOf(caller, name);
         if (type.schedule === 'when due') {
           throw refuse('job_not_pausable', `${name} runs when something is due.`);
@@ -345,7 +345,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
     );
 
     app.post(
-      '/api/v2/jobs/:name/resume',
+      '/api/v2/jobs/:job/resume',
       {
         config: { permission: 'jobs:pause' },
         schema: {
@@ -355,7 +355,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
           response: { 200: JobBody, ...refusals },
         },
       },
-      async ({ caller, params: { name } }) => {
+      async ({ caller, params: { job: name } }) => {
         const { scope } = jobOf(caller, name);
         await db.write(scope, (tx) =>
           tx.run('delete from platform.job_pauses where tenant_id = $1 and environment = $2 and job = $3', [
