@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Scope } from '../db.ts';
 
 /** On which days a schedule runs, by the business calendar of the tenant. */
-export type Days =
+type Days =
   /** Whatever day it is. */
   | 'every day'
   /** On business days only. */

@@ -93,7 +93,7 @@ function within(tx: Transaction): NonNullable<SendOptions['db']> {
 }
 
 /** What may be told of a failure: a refusal tells itself; anything else may hold what is nobody's business. */
-export function failureOf(error: unknown): { code: string; message: string } {
+function failureOf(error: unknown): { code: string; message: string } {
   if (error instanceof Problem) return { code: error.code, message: error.message };
   if (error instanceof Interrupted) return { code: error.code, message: error.message };
   const sqlstate = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -309,7 +309,8 @@ export function openJobs(options: JobsOptions): Jobs {
     }
   }
 
-  async function attempt(name: string, job: Job<Parcel>): Promise<void> {
+  /** Does an attempt at a run, and says how it failed, if it did. */
+  async function attempt(name: string, job: Job<Parcel>): Promise<{ code: string } | undefined> {
     const handler = handlers.get(name);
     const type = types[name];
     if (handler === undefined || type === undefined) throw new Error(`nobody does the work of ${name}`);
@@ -334,7 +335,7 @@ export function openJobs(options: JobsOptions): Jobs {
         ),
       );
       // It was done before the process that did it could say so, or went with its sandbox.
-      if (run === undefined) return;
+      if (run === undefined) return undefined;
       const did = await perform(handler, scope, {
         id: job.id,
         job: name,
@@ -344,6 +345,7 @@ export function openJobs(options: JobsOptions): Jobs {
       });
       await settle(scope, key, 'succeeded', null, did ?? null);
       runs.inc({ job: name, outcome: 'succeeded' });
+      return undefined;
     } catch (error) {
       const outcome = job.retryCount < (type.retries ?? RETRIES) ? 'retrying' : 'failed';
       const failure = failureOf(error);
@@ -354,8 +356,7 @@ export function openJobs(options: JobsOptions): Jobs {
         complain(lost, 'that a job failed could not be noted'),
       );
       runs.inc({ job: name, outcome });
-      // pg-boss keeps what it is thrown: nothing of what happened is in that.
-      throw new Error(failure.code);
+      return failure;
     } finally {
       durations.observe((performance.now() - began) / 1_000);
       await lock.release();
@@ -455,7 +456,9 @@ export function openJobs(options: JobsOptions): Jobs {
             heartbeatRefreshSeconds: 3,
           },
           async ([job]) => {
-            if (job !== undefined) await attempt(name, job);
+            const failure = job === undefined ? undefined : await attempt(name, job);
+            // pg-boss keeps what it is thrown: nothing of what happened is in that.
+            if (failure !== undefined) throw new Error(failure.code);
           },
         );
       }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Type } from 'typebox';
 import type { Database, Transaction } from '../db.ts';
 
-export interface JobLock {
+interface JobLock {
   /** Aborted when the connection was lost: another process may hold the lock then. */
   lost: AbortSignal;
   release(): Promise<void>;

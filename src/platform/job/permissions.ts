@@ -7,8 +7,10 @@ export const permissions = {
   },
   'jobs:run': { meaning: 'Run a job now' },
   'jobs:pause': { meaning: 'Pause and resume a job' },
-  'system_jobs:operate': {
-    meaning: 'See, run and pause the jobs of the system as a whole, beside those of one’s own tenant',
+  'system_jobs:read': {
+    meaning: 'See the jobs of the system as a whole, and their runs',
     of: 'installation',
   },
+  'system_jobs:run': { meaning: 'Run a job of the system now', of: 'installation' },
+  'system_jobs:pause': { meaning: 'Pause and resume a job of the system', of: 'installation' },
 } satisfies Permissions;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { type Caller, may } from '../access/caller.ts';
+import type { Caller } from '../access/caller.ts';
 import { type CursorContent, Page, pageOf, pageQuery, readPage } from '../cursor.ts';
 import type { Database, Scope, Transaction } from '../db.ts';
 import { ProblemBody } from '../http.ts';
@@ -129,15 +129,45 @@ function keyOf(caller: Caller, scope: Scope, key: string): string {
   return createHash('sha256').update(`${caller.tenant_id} ${caller.environment} ${key}`).digest('hex');
 }
 
-export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginAsyncTypebox {
-  const { db, jobs } = options;
+/** The same for those of tenants and those of the system: where they are, and who may see and steer them. */
+const families = [
+  {
+    per: 'tenant',
+    path: '/api/v2/jobs',
+    whose: '',
+    read: 'jobs:read',
+    run: 'jobs:run',
+    pause: 'jobs:pause',
+    scopeOf: (caller: Caller): Scope => caller,
+  },
+  {
+    per: 'system',
+    path: '/api/v2/system-jobs',
+    whose: ' of the system as a whole',
+    read: 'system_jobs:read',
+    run: 'system_jobs:run',
+    pause: 'system_jobs:pause',
+    scopeOf: (): Scope => SYSTEM,
+  },
+] as const;
 
-  /** A job that the caller may know of, and whose data its runs are. */
-  function jobOf(caller: Caller, name: string): { type: JobType; scope: Scope } {
-    const type = Object.hasOwn(jobs.types, name) ? jobs.types[name] : undefined;
-    if (type?.per === 'tenant') return { type, scope: caller };
-    if (type?.per === 'system' && may(caller, 'system_jobs:operate')) return { type, scope: SYSTEM };
-    throw refuse('job_not_found', `There is no job ${name}.`);
+export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    for (const family of families) await app.register(routesOf(family, options));
+  };
+}
+
+function routesOf(
+  { per, path, whose, read, run: running, pause, scopeOf }: (typeof families)[number],
+  { db, jobs }: { db: Database; jobs: Jobs },
+): FastifyPluginAsyncTypebox {
+  const own = Object.entries(jobs.types).filter(([, type]) => type.per === per);
+
+  /** A job of this family. */
+  function jobOf(name: string): JobType {
+    const [, type] = own.find(([each]) => each === name) ?? [];
+    if (type === undefined) throw refuse('job_not_found', `There is no job ${name}${whose}.`);
+    return type;
   }
 
   async function readJobs(
@@ -188,9 +218,8 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
     });
   }
 
-  async function readJob(caller: Caller, name: string): Promise<Static<typeof JobBody>> {
-    const { type, scope } = jobOf(caller, name);
-    const [job] = await readJobs(scope, [[name, type]]);
+  async function readJob(scope: Scope, name: string): Promise<Static<typeof JobBody>> {
+    const [job] = await readJobs(scope, [[name, jobOf(name)]]);
     if (job === undefined) throw new Error(`the job ${name} was there and is not`);
     return job;
   }
@@ -209,37 +238,24 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
     const params = Type.Object({ job: JobName });
 
     app.get(
-      '/api/v2/jobs',
+      path,
       {
-        config: { permission: 'jobs:read' },
+        config: { permission: read },
         schema: {
-          summary: 'Background work: what there is, when it runs next, and how it went last',
+          summary: `Background work${whose}: what there is, when it runs next, and how it went last`,
           tags,
           response: { 200: Type.Object({ data: Type.Array(JobBody) }), ...refusals },
         },
       },
-      async ({ caller }) => {
-        const all = Object.entries(jobs.types);
-        const own = await readJobs(
-          caller,
-          all.filter(([, { per }]) => per === 'tenant'),
-        );
-        const system = may(caller, 'system_jobs:operate')
-          ? await readJobs(
-              SYSTEM,
-              all.filter(([, { per }]) => per === 'system'),
-            )
-          : [];
-        return { data: [...own, ...system].toSorted((one, other) => (one.name < other.name ? -1 : 1)) };
-      },
+      async ({ caller }) => ({ data: await readJobs(scopeOf(caller), own) }),
     );
 
     app.get(
-      '/api/v2/jobs/:job/runs',
+      `${path}/:job/runs`,
       {
-        config: { permission: 'jobs:read' },
+        config: { permission: read },
         schema: {
-          summary: 'Runs of a job, newest first',
+          summary: `Runs of a job${whose}, newest first`,
           tags,
           params,
           querystring: RunsQuery,
@@ -247,7 +263,8 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
         },
       },
       async ({ caller, params: { job: name }, query }) => {
-        const { scope } = jobOf(caller, name);
+        jobOf(name);
+        const scope = scopeOf(caller);
         const { outcome, ...rest } = query;
         const page = readPage(isRunsCursor, outcome === undefined ? {} : { outcome }, rest);
         const rows = await db.read(scope, (tx) =>
@@ -272,11 +289,11 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
     );
 
     app.post(
-      '/api/v2/jobs/:job/run',
+      `${path}/:job/run`,
       {
-        config: { permission: 'jobs:run' },
+        config: { permission: running },
         schema: {
-          summary: 'Run a job now; its schedule stays what it is',
+          summary: `Run a job${whose} now; its schedule stays what it is`,
           description: 'A paused job runs, too. What becomes of the run its list tells.',
           tags,
           params,
@@ -287,8 +304,9 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
       async (request, reply) => {
         const { caller } = request;
         const { job: name } = request.params;
-        const { scope } = jobOf(caller, name);
-        const attempt = attemptOf(request, `/api/v2/jobs/${name}/run`);
+        jobOf(name);
+        const scope = scopeOf(caller);
+        const attempt = attemptOf(request, `${path}/${name}/run`);
         const { id, replayed } = await once(
           db,
           scope,
@@ -303,25 +321,27 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
               "r.job = $3 and r.outcome in ('waiting', 'running', 'retrying')",
               name,
             );
-            throw refuse('job_in_progress', `A run of ${name} is waiting or under way.`, {
-              ...(open === undefined ? {} : { run_id: formatId('run', open.id) }),
-            });
+            throw refuse(
+              'job_in_progress',
+              `A run of ${name} is waiting or under way.`,
+              open === undefined ? {} : { run_id: formatId('run', open.id) },
+            );
           },
         );
         const run = await db.read(scope, (tx) => findRun(tx, scope, 'r.id = $3', id));
         // It was asked for long ago, and its record is no longer kept.
         if (run === undefined) throw refuse('job_not_found', 'The run was done, and its record is gone.');
-        answerCreated(reply, `/api/v2/jobs/${name}/runs`, replayed);
+        answerCreated(reply, `${path}/${name}/runs`, replayed);
         return runBody(run);
       },
     );
 
     app.post(
-      '/api/v2/jobs/:job/pause',
+      `${path}/:job/pause`,
       {
-        config: { permission: 'jobs:pause' },
+        config: { permission: pause },
         schema: {
-          summary: 'Pause a job: its schedule starts no run until it is resumed',
+          summary: `Pause a job${whose}: its schedule starts no run until it is resumed`,
           description: 'A run that is under way goes on. A job that is paused already stays so.',
           tags,
           params,
@@ -329,8 +349,8 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
         },
       },
       async ({ caller, params: { job: name } }) => {
-        const { type, scope } = jobOf(caller, name);
-        if (type.schedule === 'when due') {
+        const scope = scopeOf(caller);
+        if (jobOf(name).schedule === 'when due') {
           throw refuse('job_not_pausable', `${name} runs when something is due.`);
         }
         await db.write(scope, (tx) =>
@@ -340,23 +360,24 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
             [scope.tenant_id, scope.environment, name, caller.principal.id],
           ),
         );
-        return readJob(caller, name);
+        return readJob(scope, name);
       },
     );
 
     app.post(
-      '/api/v2/jobs/:job/resume',
+      `${path}/:job/resume`,
       {
-        config: { permission: 'jobs:pause' },
+        config: { permission: pause },
         schema: {
-          summary: 'Resume a paused job; what it missed meanwhile it does as after a stop of the system',
+          summary: `Resume a paused job${whose}; what it missed meanwhile it does as after a stop of the process`,
           tags,
           params,
           response: { 200: JobBody, ...refusals },
         },
       },
       async ({ caller, params: { job: name } }) => {
-        const { scope } = jobOf(caller, name);
+        jobOf(name);
+        const scope = scopeOf(caller);
         await db.write(scope, (tx) =>
           tx.run('delete from platform.job_pauses where tenant_id = $1 and environment = $2 and job = $3', [
             scope.tenant_id,
@@ -364,7 +385,7 @@ export function jobRoutes(options: { db: Database; jobs: Jobs }): FastifyPluginA
             name,
           ]),
         );
-        return readJob(caller, name);
+        return readJob(scope, name);
       },
     );
   };

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { Client } from 'pg';
-import { services } from '../../services.ts';
-import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
-import { createKey } from '../access/access.ts';
-import { createInstallation } from '../access/tenant.ts';
-import type { Scope } from '../db.ts';
-import { refuse } from '../problem.ts';
-import { defineService } from '../service.ts';
-import type { JobRun } from './job.ts';
+import { createKey } from '../src/platform/access/access.ts';
+import { createInstallation } from '../src/platform/access/tenant.ts';
+import type { Scope } from '../src/platform/db.ts';
+import type { JobRun } from '../src/platform/job/job.ts';
+import { refuse } from '../src/platform/problem.ts';
+import { defineService } from '../src/platform/service.ts';
+import { services } from '../src/services.ts';
+import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
 /** What each job of the test does, and what it was told; by tenant, so that tests do not meet. */
 const done: { job: string; scope: Scope; now: Date; due_at: Date }[] = [];
@@ -143,7 +143,7 @@ test('run now: a run with its outcome, once for each idempotency key, and not be
   const asked = await tenant.ask('POST', url, undefined, { 'idempotency-key': 'now' });
   assert.equal(asked.status, 201, asked.text);
   assert.match(asked.body.id, /^run_/);
-  assert.deepEqual([asked.body.reason, asked.body.attempt], ['request', 0]);
+  assert.equal(asked.body.reason, 'request');
   assert.match(asked.body.requested_by, /^key_/);
   const again = await tenant.ask('POST', url, undefined, { 'idempotency-key': 'now' });
   assert.deepEqual([again.body.id, again.headers['idempotent-replayed']], [asked.body.id, 'true']);
@@ -314,17 +314,30 @@ test('whoever operates the installation sees and steers the jobs of the system',
   const headers = { authorization: `Bearer ${made?.key}` };
   const ask = (method: 'GET' | 'POST', url: string) => tenant.ask(method, url, undefined, headers);
   const whole = await eventually(async () => {
-    const { body } = await ask('GET', '/api/v2/jobs');
+    const { body } = await ask('GET', '/api/v2/system-jobs');
     const job = body.data.find(({ name }: { name: string }) => name === 'ledger.whole');
     return job?.last_run?.outcome === 'succeeded' ? job : undefined;
   });
   assert.deepEqual([whole.per, whole.schedule], ['system', 'every 1 s']);
-  assert.equal((await ask('POST', '/api/v2/jobs/ledger.whole/pause')).body.paused, true);
+  assert.equal((await ask('POST', '/api/v2/system-jobs/ledger.whole/pause')).body.paused, true);
   const asked = await eventually(async () => {
-    const answer = await ask('POST', '/api/v2/jobs/ledger.whole/run');
+    const answer = await ask('POST', '/api/v2/system-jobs/ledger.whole/run');
     return answer.status === 201 ? answer : undefined;
   });
   assert.equal(asked.body.reason, 'request');
+  const { body } = await ask('GET', '/api/v2/system-jobs/ledger.whole/runs');
+  assert.ok(body.data.some(({ id }: { id: string }) => id === asked.body.id));
+  assert.equal((await ask('POST', '/api/v2/system-jobs/ledger.nightly/run')).body.code, 'job_not_found');
+  for (const [method, url] of [
+    ['GET', ''],
+    ['GET', '/ledger.whole/runs'],
+    ['POST', '/ledger.whole/run'],
+    ['POST', '/ledger.whole/pause'],
+    ['POST', '/ledger.whole/resume'],
+  ] as const) {
+    const refused = await tenant.ask(method, `/api/v2/system-jobs${url}`);
+    assert.deepEqual([refused.status, refused.body.code], [403, 'permission_missing'], url);
+  }
 });
 
 test('metrics tell runs by outcome and how long the oldest has waited', async () => {
