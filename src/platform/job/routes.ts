@@ -161,7 +161,9 @@ function routesOf(
   { per, path, whose, read, run: running, pause, scopeOf }: (typeof families)[number],
   { db, jobs }: { db: Database; jobs: Jobs },
 ): FastifyPluginAsyncTypebox {
-  const own = Object.entries(jobs.types).filter(([, type]) => type.per === per);
+  const own = Object.entries(jobs.types)
+    .filter(([, type]) => type.per === per)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1));
 
   /** A job of this family. */
   function jobOf(name: string): JobType {
