@@ -47,6 +47,12 @@ const bank = defineService({
       timeout_s: 2,
     },
     'ledger.when_due': { meaning: 'Runs when due', per: 'tenant', schedule: 'when due' },
+    'ledger.limited': {
+      meaning: 'Runs for one tenant after the other',
+      per: 'tenant',
+      schedule: { cron: '0 0 1 1 *' },
+      concurrency: 1,
+    },
     'ledger.whole': { meaning: 'Runs for everybody', per: 'system', schedule: { every_s: 1 } },
   },
   start: () => ({
@@ -55,6 +61,7 @@ const bank = defineService({
       'ledger.nightly': handler('ledger.nightly'),
       'ledger.accrue': handler('ledger.accrue'),
       'ledger.yearly': handler('ledger.yearly'),
+      'ledger.limited': handler('ledger.limited'),
       'ledger.whole': handler('ledger.whole'),
       'ledger.when_due': {
         ...handler('ledger.when_due'),
@@ -338,6 +345,39 @@ test('whoever operates the installation sees and steers the jobs of the system',
     const refused = await tenant.ask(method, `/api/v2/system-jobs${url}`);
     assert.deepEqual([refused.status, refused.body.code], [403, 'permission_missing'], url);
   }
+});
+
+test('a job runs for as many tenants at once as it says', async () => {
+  const tenants = [tenant, await platform.newTenant(), await platform.newTenant()];
+  let atOnce = 0;
+  let most = 0;
+  for (const { scope } of tenants) {
+    doing.set(`ledger.limited ${scope.tenant_id}`, async () => {
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await setTimeout(100);
+      atOnce -= 1;
+    });
+  }
+  for (const each of tenants) await each.post('/api/v2/jobs/ledger.limited/run');
+  for (const each of tenants) {
+    await eventually(async () => {
+      const [run] = (await each.get('/api/v2/jobs/ledger.limited/runs')).data;
+      return run.outcome === 'succeeded' ? true : undefined;
+    });
+  }
+  assert.equal(most, 1);
+});
+
+test('a run whose process was lost at every attempt ends as failed, and makes room for the next', async () => {
+  await superuser.query(
+    `insert into platform.job_runs (tenant_id, environment, id, job, reason, due_at, outcome, attempt, started_at)
+     values ($1, 'sandbox', gen_random_uuid(), 'ledger.yearly', 'schedule', now(), 'running', 6, now())`,
+    [tenant.scope.tenant_id],
+  );
+  const [lost] = await ended('ledger.yearly');
+  assert.deepEqual([lost.outcome, lost.error.code], ['failed', 'process_lost']);
+  assert.equal((await tenant.ask('POST', '/api/v2/jobs/ledger.yearly/run')).status, 201);
 });
 
 test('metrics tell runs by outcome and how long the oldest has waited', async () => {
