@@ -11,6 +11,7 @@ import type { EventTypes } from './bus/catalogue.ts';
 import type { Consumer } from './bus/consumer.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
+import type { JobHandlers, JobTypes } from './job/job.ts';
 import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -54,6 +55,8 @@ export interface RunningService {
   authenticators?: readonly Authenticator[];
   /** What it does about events, of other services and its own. */
   consumers?: readonly Consumer[];
+  /** What does the work of each job that the manifest declares. */
+  jobs?: JobHandlers;
   /** Ends the service's own work. Called after the last request was answered, before its database closes. */
   stop(): Promise<void>;
 }
@@ -66,6 +69,8 @@ export interface Service {
   problems: Record<string, ProblemType>;
   /** The permissions that its routes need, by name. */
   permissions: Permissions;
+  /** Its work that no request asks for, by name. */
+  jobs?: JobTypes;
   /**
    * SQL function, granted to the role `platform`, that holds up whoever writes to the sandbox of the transaction's tenant,
    * while it is emptied. What is emptied the migrations say: `platform.make_erasable`.
