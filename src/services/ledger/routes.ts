@@ -71,6 +71,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/chart-of-accounts');
         const { entry, replayed } = await addToChart(books, request.caller, request.body, attempt);
+        request.audit({ subject: entry.code, ...(replayed ? {} : { after: entry }) });
         answerCreated(reply, '/api/v2/chart-of-accounts', replayed);
         return entry;
       },
