@@ -37,6 +37,7 @@ const kept = new Set([
   'platform.audit_waiting',
   'platform.audit_seals',
   'platform.audit_heads',
+  'platform.audit_intents',
   'ledger.attributions',
   'ledger.limits',
   'ledger.limit_amounts',

@@ -16,7 +16,10 @@ const Principal = Type.Object({
   id: Type.String(),
   name: Personal(Type.String()),
 });
-const Outcome = Type.Union([Type.Literal('done'), Type.Literal('refused'), Type.Literal('failed')]);
+const Outcome = Type.Union(
+  [Type.Literal('done'), Type.Literal('refused'), Type.Literal('failed'), Type.Literal('unknown')],
+  { description: 'unknown: the process that did it died before it said what came of it' },
+);
 
 export const AuditEntry = Type.Object({
   id: Id('aud'),
@@ -30,7 +33,7 @@ export const AuditEntry = Type.Object({
   path: Type.String(),
   permission: Type.Optional(Type.String({ description: 'The permission that it needed' })),
   outcome: Outcome,
-  status: Type.Integer({ description: 'HTTP status of the answer' }),
+  status: Type.Integer({ description: 'HTTP status of the answer; 0 where none is known' }),
   code: Type.Optional(Type.String({ description: 'Code of the refusal' })),
   subject: Type.Optional(Type.String({ description: 'Id of what it was done to' })),
   before: Type.Optional(Personal(Type.Unknown({ description: 'The thing before, without secrets' }))),

@@ -237,7 +237,12 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
           url: `/api/v1/transfer/:from/:to/:amount${slash}`,
           // A HEAD made of this GET would move money, too.
           exposeHeadRoute: false,
-          config: { permission: 'transfers:post', changes_state: true, approval: transferring },
+          config: {
+            permission: 'transfers:post',
+            changes_state: true,
+            approval: transferring,
+            records_in_commit: true,
+          },
           schema: {
             ...item,
             summary:
