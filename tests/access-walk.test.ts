@@ -201,7 +201,11 @@ const ofTenant = /:(person_id|invitation_id)/;
 /** What only those who operate the installation may ask: an institution is refused, whatever it names. */
 const ofInstallation = /^\/api\/v2\/(tenants|system-jobs)\//;
 /** Queries without which a route refuses before it looks for anything. */
-const queries: Record<string, string> = { statement: '?from=2026-01-01&to=2026-12-31' };
+const queries: Record<string, string> = {
+  statement: '?from=2026-01-01&to=2026-12-31',
+  // One's own stream does not end: whoever may read it is told that the place is none.
+  stream: '?after=-1',
+};
 
 /** The last part of a path; addresses of v1 may end with a slash. */
 const endOf = (path: string) => path.split('/').findLast((part) => part !== '') ?? '';

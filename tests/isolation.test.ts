@@ -45,6 +45,7 @@ const kept = new Set([
   'platform.audit_heads',
   // Goes on where it was, so that no reader of events takes a new one for one it has seen.
   'platform.event_heads',
+  'platform.audit_intents',
   'ledger.attributions',
   'ledger.limits',
   'ledger.limit_amounts',

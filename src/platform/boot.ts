@@ -9,6 +9,7 @@ import { listScopes } from './access/tenant.ts';
 import { type Approvals, mountApprovals } from './approvals/approvals.ts';
 import { refuse as refuseApproval } from './approvals/errors.ts';
 import { permissions as approvalPermissions } from './approvals/permissions.ts';
+import { startClosingAbandoned } from './audit/abandoned.ts';
 import { permissions as auditPermissions } from './audit/permissions.ts';
 import { decorateUnaudited, mountAudit } from './audit/record.ts';
 import { auditRoutes } from './audit/routes.ts';
@@ -249,7 +250,9 @@ export async function boot(
     mountMetrics(app, metrics);
     const audit = openAuditTrail({ db: platform, log, metrics });
     const auditSealing = startAuditSealing({ db: platform, log, interval_ms: 1_000 });
+    const closing = startClosingAbandoned({ db: platform, log, interval_ms: 30_000 });
     undo.push(async () => {
+      await closing.stop();
       await audit.stop();
       await auditSealing.stop();
     });
@@ -289,7 +292,7 @@ export async function boot(
         ...started.map((service) => service.jobs ?? {}),
       ) satisfies JobTypes,
     });
-    jobs.handle(ownHandlers(platform));
+    jobs.handle(ownHandlers(platform, config));
     if (options.bare !== true) {
       const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
       approvals = policies;

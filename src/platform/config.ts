@@ -37,6 +37,7 @@ export type Config = {
   trust_proxy: number | readonly string[] | undefined;
   /** Keys that sign calls between processes, the current one first; empty: one of this process alone. */
   service_token_keys: readonly Buffer[];
+  events_kept_days: number;
   max_connections: number;
   max_connections_per_address: number;
   /** Networks that outgoing requests may reach though they are not public. */
@@ -314,6 +315,11 @@ export const settings = {
     'none: a key of this process alone, made at its start',
     'Key that signs calls between our own processes, the same in all of them. To rotate, append the new key everywhere, then put it first, then remove the old one.',
   ),
+  events_kept_days: integer(
+    'EVENTS_KEPT_DAYS',
+    { fallback: 90, min: 1, max: 36_500 },
+    'Days that events stay in the feed after they were carried.',
+  ),
   max_connections: integer(
     'MAX_CONNECTIONS',
     { fallback: 10_000, min: 10, max: 1_000_000 },
@@ -468,6 +474,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     address_limit_factor: read(settings.address_limit_factor),
     trust_proxy: read<number | readonly string[] | undefined>(settings.trust_proxy),
     service_token_keys: read<readonly Buffer[]>(settings.service_token_keys),
+    events_kept_days: read(settings.events_kept_days),
     max_connections: read(settings.max_connections),
     max_connections_per_address: read(settings.max_connections_per_address),
     outgoing_allow: read<readonly string[]>(settings.outgoing_allow),

@@ -1,4 +1,6 @@
 /** The platform's own jobs, and how long what became of runs is kept. */
+import { forgetEvents } from '../bus/retention.ts';
+import type { Config } from '../config.ts';
 import type { Database } from '../db.ts';
 import { forgetOldCounts } from '../limits/limits.ts';
 import type { JobHandlers, JobRun, JobTypes } from './job.ts';
@@ -22,6 +24,11 @@ export const ownJobs = {
     per: 'system',
     schedule: { cron: '10 3 * * *' },
   },
+  'platform.forget_events': {
+    meaning: 'Removes events that every consumer has received, EVENTS_KEPT_DAYS after they were carried',
+    per: 'system',
+    schedule: { cron: '50 3 * * *' },
+  },
   'platform.remove_old_runs': {
     meaning:
       'Removes what became of runs of jobs: a week after those that succeeded, three months after others',
@@ -34,6 +41,8 @@ export const ownJobs = {
     schedule: { cron: '40 3 * * *' },
   },
 } as const satisfies JobTypes;
+
+const DAY_MS = 86_400_000;
 
 async function removeOldRuns(db: Database, { scope, signal }: JobRun): Promise<{ runs: number }> {
   let runs = 0;
@@ -54,8 +63,17 @@ async function removeOldRuns(db: Database, { scope, signal }: JobRun): Promise<{
 }
 
 /** What does the work of those that need nothing but the platform's database. */
-export function ownHandlers(db: Database): JobHandlers {
+export function ownHandlers(
+  db: Database,
+  { events_kept_days }: Pick<Config, 'events_kept_days'>,
+): JobHandlers {
   return {
+    'platform.forget_events': {
+      run: async ({ signal }) => {
+        const before = new Date(Date.now() - events_kept_days * DAY_MS);
+        return { events: await forgetEvents(db, before, signal) };
+      },
+    },
     'platform.forget_request_counts': {
       run: async () => {
         await forgetOldCounts(db);

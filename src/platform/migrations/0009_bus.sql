@@ -73,7 +73,6 @@ create table platform.inbox (
   received_at timestamptz not null default now(),
   primary key (tenant_id, environment, consumer, event_id)
 );
-create index inbox_by_age on platform.inbox (received_at);
 
 -- Events that a consumer could not take yet. An event that failed is tried again; the later ones of its aggregate wait
 -- behind it. What failed too often is parked until somebody redrives it.

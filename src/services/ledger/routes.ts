@@ -71,6 +71,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/chart-of-accounts');
         const { entry, replayed } = await addToChart(books, request.caller, request.body, attempt);
+        request.audit({ subject: entry.code, ...(replayed ? {} : { after: entry }) });
         answerCreated(reply, '/api/v2/chart-of-accounts', replayed);
         return entry;
       },
@@ -231,7 +232,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:post', approval: approvals.transfer, heeds_labels: true },
+        config: {
+          permission: 'transfers:post',
+          approval: approvals.transfer,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -264,7 +270,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
-        config: { permission: 'transfers:post', approval: approvals.batch, heeds_labels: true },
+        config: {
+          permission: 'transfers:post',
+          approval: approvals.batch,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -318,7 +329,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
-        config: { permission: 'transfers:reverse', approval: approvals.reversal, heeds_labels: true },
+        config: {
+          permission: 'transfers:reverse',
+          approval: approvals.reversal,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],

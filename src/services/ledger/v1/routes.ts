@@ -146,6 +146,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
             request.body,
             attempt,
           );
+          request.audit({ subject: account_id, ...(replayed ? {} : { after: account }) });
           answered(reply, replayed);
           linkTo(reply, `/api/v2/accounts/${account_id}`);
           reply.code(201).header('location', `/api/v1/accounts/${account.id}`);
@@ -236,7 +237,12 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
           url: `/api/v1/transfer/:from/:to/:amount${slash}`,
           // A HEAD made of this GET would move money, too.
           exposeHeadRoute: false,
-          config: { permission: 'transfers:post', changes_state: true, approval: transferring },
+          config: {
+            permission: 'transfers:post',
+            changes_state: true,
+            approval: transferring,
+            records_in_commit: true,
+          },
           schema: {
             ...item,
             summary:
