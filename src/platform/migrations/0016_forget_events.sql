@@ -11,7 +11,9 @@ begin
     delete from platform.events e using (
       select o.tenant_id, o.environment, o.sequence from platform.events o
       where o.carried_at < p_before and not exists (select from platform.consumer_offsets c
-        where c.partition = o.partition and c.log_offset < o.log_offset)
+        where c.partition = o.partition and c.log_offset < o.log_offset
+          -- Where Kafka is filled from here, the others are told by it.
+          and (c.consumer = 'kafka' or not exists (select from platform.consumer_offsets k where k.consumer = 'kafka')))
       order by o.log_offset limit p_limit
     ) old
     where (e.tenant_id, e.environment, e.sequence) = (old.tenant_id, old.environment, old.sequence)
