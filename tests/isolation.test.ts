@@ -35,6 +35,7 @@ const ofTheTenant = new Set(['identity.sessions']);
 const kept = new Set([
   'platform.api_keys',
   'platform.sandbox_resets',
+  'platform.job_pauses',
   'platform.plans',
   'platform.tenant_quotas',
   'platform.approval_policies',

@@ -14,7 +14,9 @@ import { decorateUnaudited, mountAudit } from './audit/record.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { startAuditSealing } from './audit/seal.ts';
 import { openAuditTrail } from './audit/write.ts';
+import { type EventTypes, openCatalogue, ownEvents } from './bus/catalogue.ts';
 import { refuse as refuseEvent } from './bus/errors.ts';
+import { eventRoutes } from './bus/event-routes.ts';
 import { openEvents } from './bus/events.ts';
 import { heldRoutes } from './bus/held-routes.ts';
 import { permissions as eventPermissions } from './bus/permissions.ts';
@@ -23,6 +25,12 @@ import { limitConnections } from './connections.ts';
 import { openCors } from './cors.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
+import { refuse as refuseJob } from './job/errors.ts';
+import type { JobTypes } from './job/job.ts';
+import { openJobs } from './job/jobs.ts';
+import { ownHandlers, ownJobs } from './job/own.ts';
+import { permissions as jobPermissions } from './job/permissions.ts';
+import { jobRoutes } from './job/routes.ts';
 import { openLimits } from './limits/limits.ts';
 import { listen } from './listen.ts';
 import { openLog } from './log.ts';
@@ -84,6 +92,7 @@ export const ownPermissions: Permissions = {
   ...auditPermissions,
   ...approvalPermissions,
   ...eventPermissions,
+  ...jobPermissions,
 };
 
 /** What the platform itself refuses, whichever services run. */
@@ -91,11 +100,17 @@ export const ownProblems: Record<string, ProblemType> = {
   ...refuse.types,
   ...refuseApproval.types,
   ...refuseEvent.types,
+  ...refuseJob.types,
 };
 
 /** Every permission that there is with these services. */
 export function permissionsOf(services: readonly Service[]): Permissions {
   return Object.assign({}, ownPermissions, ...services.map(({ permissions }) => permissions));
+}
+
+/** Every event that there is with these services. */
+export function eventTypesOf(services: readonly Service[]): EventTypes {
+  return Object.assign({}, ownEvents, ...services.map(({ publishes }) => publishes ?? {}));
 }
 
 /** Everything that is refused with these services, by code. */
@@ -261,13 +276,27 @@ export async function boot(
     });
 
     await app.register(auditRoutes({ db: platform }));
-    let startPolicies: (() => () => Promise<void>) | undefined;
+    const { 'platform.attend_proposals': attendProposals, ...otherJobs } = ownJobs;
+    const jobs = openJobs({
+      url: server.url,
+      db: platform,
+      log,
+      metrics,
+      types: Object.assign(
+        {},
+        otherJobs,
+        options.bare === true ? {} : { 'platform.attend_proposals': attendProposals },
+        ...started.map((service) => service.jobs ?? {}),
+      ) satisfies JobTypes,
+    });
+    jobs.handle(ownHandlers(platform));
     if (options.bare !== true) {
       const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
       approvals = policies;
       undo.push(() => policies.stop());
-      startPolicies = () => policies.start();
+      jobs.handle({ 'platform.attend_proposals': policies.attend });
     }
+    await app.register(jobRoutes({ db: platform, jobs }));
 
     const [firstKey = randomBytes(32), ...otherKeys] = config.service_token_keys;
     const tokens = openServiceTokens([firstKey, ...otherKeys]);
@@ -275,10 +304,14 @@ export async function boot(
     const outgoing = openOutgoing({ allow: config.outgoing_allow });
     undo.push(() => outgoing.stop());
     // Of all services there are, whether or not they run in this process: their tables are in the database.
-    const sandboxes = openSandboxes(platform, [
-      'platform.lock_relay',
-      ...services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
-    ]);
+    const sandboxes = openSandboxes(
+      platform,
+      [
+        'platform.lock_relay',
+        ...services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
+      ],
+      (tx, scope) => jobs.plan(tx, scope),
+    );
     const events = await openEvents({
       url: server.url,
       db: open('platform', EVENT_CONNECTIONS),
@@ -290,6 +323,15 @@ export async function boot(
     app.addHook('onResponse', async ({ method }) => {
       if (method !== 'GET' && method !== 'HEAD') events.wakeRelay();
     });
+    await app.register(
+      eventRoutes({
+        db: platform,
+        access,
+        catalogue: openCatalogue(eventTypesOf(services)),
+        publicUrl,
+        watch: events.watch,
+      }),
+    );
     await app.register(heldRoutes({ db: platform, wake: events.wakeConsumers }));
     const running: RunningService[] = [];
     let ready = false;
@@ -326,6 +368,7 @@ export async function boot(
       });
       running.push(instance);
       for (const authenticator of instance.authenticators ?? []) access.addAuthenticator(authenticator);
+      if (instance.jobs !== undefined) jobs.handle(instance.jobs);
       undo.push(() => instance.stop());
       await app.register(instance.routes);
       for (const consumer of instance.consumers ?? []) await events.consume(consumer, db);
@@ -347,7 +390,8 @@ export async function boot(
     });
     const [address] = app.addresses();
     url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
-    if (startPolicies !== undefined) undo.push(startPolicies());
+    undo.push(() => jobs.stop());
+    await jobs.start();
     ready = true;
     return {
       app,

@@ -134,8 +134,13 @@ async function readReset(tx: Transaction, scope: Scope, id: string): Promise<Res
 /**
  * @param db the platform's own database
  * @param locks SQL functions of services that hold up their writers to the sandbox that is emptied
+ * @param beforeAdvance notes what is still to come by the clock, in the transaction that moves it
  */
-export function openSandboxes(db: Database, locks: readonly string[]): Sandboxes {
+export function openSandboxes(
+  db: Database,
+  locks: readonly string[],
+  beforeAdvance: (tx: Transaction, scope: Scope) => Promise<void> = () => Promise.resolve(),
+): Sandboxes {
   return {
     async now(scope) {
       const { now } = await db.read(scope, (tx) => readClock(tx, scope));
@@ -153,6 +158,7 @@ export function openSandboxes(db: Database, locks: readonly string[]): Sandboxes
         { ...attempt, request: canonicalRequest(by) },
         refuse,
         async (tx) => {
+          await beforeAdvance(tx, caller);
           await moveClock(tx, caller, by);
           return newUuid();
         },

@@ -2,6 +2,22 @@
 import { defineProblems } from '../problem.ts';
 
 export const refuse = defineProblems({
+  event_not_found: {
+    status: 404,
+    title: 'No such event',
+    meaning: 'The tenant has no event with this id in this environment, or it is kept no more.',
+  },
+  events_forgotten: {
+    status: 410,
+    title: 'The events are kept no more',
+    meaning:
+      'Events are kept for a configured time. What was asked for begins before `oldest_sequence`, and to go on from there would leave a gap unseen: read the state anew, then go on from the newest.',
+  },
+  too_many_streams: {
+    status: 429,
+    title: 'Too many streams',
+    meaning: 'Ten streams of one caller may be open in a process, and a thousand of all. Close one, or wait.',
+  },
   consumer_not_found: {
     status: 404,
     title: 'No such consumer',

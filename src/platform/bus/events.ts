@@ -10,12 +10,15 @@ import { type Consumer, type Consuming, startConsumer } from './consumer.ts';
 import { kafkaSettingsOf, openKafkaBus } from './kafka.ts';
 import { openPostgresBus } from './postgres.ts';
 import { startRelay } from './relay.ts';
+import { openWaker, type Waker } from './wake.ts';
 
 export interface Events {
   /** Something was written into an outbox. */
   wakeRelay: () => void;
   /** Held events were redriven, or replayed. */
   wakeConsumers: () => void;
+  /** A waker that is woken when events were carried, until it is closed. */
+  watch: () => { waker: Waker; close: () => void };
   /** @param db the service's own database */
   consume: (consumer: Consumer, db: Database) => Promise<void>;
   stop: () => Promise<void>;
@@ -44,12 +47,16 @@ export async function openEvents(options: {
   const bus: Bus =
     kafka === undefined ? openPostgresBus({ db, log }) : await openKafkaBus({ settings: kafka, db, log });
   const consuming: Consuming[] = [];
+  const watching = new Set<Waker>();
   const relay = startRelay({ db, log, onCarried: bus.wake });
   const listening = await listen({
     url,
     role: 'platform',
     channel: 'platform_events',
-    onNotice: bus.wake,
+    onNotice: () => {
+      bus.wake();
+      for (const waker of watching) waker.wake();
+    },
     onError: (error) => log.warn({ err: error }, 'news of events is not heard for now'),
   });
   metrics.gauges('events_consumer_lag', 'Events that a consumer has yet to receive', 'consumer', async () =>
@@ -79,6 +86,11 @@ export async function openEvents(options: {
 
   return {
     wakeRelay: relay.wake,
+    watch: () => {
+      const waker = openWaker();
+      watching.add(waker);
+      return { waker, close: () => watching.delete(waker) };
+    },
     wakeConsumers: () => {
       for (const one of consuming) one.wake();
     },
