@@ -53,12 +53,12 @@ async function main(): Promise<number> {
   });
   console.log('\nThe server uses it with:\n');
   console.log(`  KAFKA_BROKERS=${cluster.addresses}`);
-  if (brokers === 1) console.log('  KAFKA_REPLICATION=1');
+  if (brokers === 1) console.log('  KAFKA_TOPIC_REPLICATION=1');
   if (cluster.credentials !== undefined) {
-    console.log(`  KAFKA_CA_FILE=${cluster.credentials.ca_file}`);
+    console.log(`  KAFKA_TLS_CA_FILE=${cluster.credentials.ca_file}`);
     console.log('  KAFKA_SASL_MECHANISM=SCRAM-SHA-512');
-    console.log(`  KAFKA_USER=${cluster.credentials.user}`);
-    console.log(`  KAFKA_PASSWORD=${cluster.credentials.password}`);
+    console.log(`  KAFKA_SASL_USER=${cluster.credentials.user}`);
+    console.log(`  KAFKA_SASL_PASSWORD=${cluster.credentials.password}`);
   }
   console.log('\nCtrl-C stops it.');
   // Signals alone do not keep a process alive.

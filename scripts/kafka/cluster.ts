@@ -25,13 +25,13 @@ const pom = fileURLToPath(new URL('pom.xml', import.meta.url));
 const cache = fileURLToPath(new URL('../../node_modules/.cache/financialapi-kafka', import.meta.url));
 
 /** How clients of a secured cluster prove who they are. */
-export interface Credentials {
+interface Credentials {
   ca_file: string;
   user: string;
   password: string;
 }
 
-export interface Broker {
+interface Broker {
   id: number;
   /** `host:port` for clients. */
   address: string;

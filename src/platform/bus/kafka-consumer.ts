@@ -27,6 +27,7 @@ export interface ConsumeOptions {
 const patience_ms = 30_000;
 const session_ms = 10_000;
 const heartbeat_ms = 1_000;
+const reopen_ms = 50;
 /** Messages of all partitions that wait in memory. */
 const read_ahead = 2_000;
 /** Messages of one delivery. */
@@ -48,7 +49,7 @@ export function openConsumer(settings: KafkaSettings, options: ConsumeOptions): 
       autocommit: false,
       sessionTimeout: session_ms,
       heartbeatInterval: heartbeat_ms,
-      rebalanceTimeout: 30_000,
+      rebalanceTimeout: session_ms,
       maxWaitTime: 500,
       maxBytes: 4 * 1024 * 1024,
     });
@@ -68,7 +69,22 @@ export function openConsumer(settings: KafkaSettings, options: ConsumeOptions): 
       // Whoever reads it is told by the iterator; an unheard 'error' would end the process.
       stream.on('error', () => {});
       await reading?.close();
-      reading = read(stream, { next, deliver, commits, onTrouble, onEnd: (error) => ended.reject(error) });
+      reading = read(stream, { next, deliver, commits, onTrouble, onEnd });
+    }
+
+    function reopen(): void {
+      reading?.halt();
+      reopening = (reopening ?? Promise.resolve())
+        .then(() => pause(reopen_ms, stopping.signal))
+        .then(() => (stopping.signal.aborted ? undefined : open()))
+        .catch((error: unknown) => ended.reject(error));
+    }
+
+    /** The library gives a stream up when a broker dies under it; as the same member we go on at once. */
+    function onEnd(error: unknown): void {
+      onTrouble(`reading as ${group} was interrupted`, error);
+      consumer.clearMetadata();
+      reopen();
     }
 
     consumer.on('consumer:group:join', () => {
@@ -79,9 +95,7 @@ export function openConsumer(settings: KafkaSettings, options: ConsumeOptions): 
       );
       for (const key of next.keys()) if (!ours.has(key)) next.delete(key);
       commits.keepOnly(ours);
-      if (reading === undefined) return;
-      reading.halt();
-      reopening = (reopening ?? Promise.resolve()).then(open).catch((error: unknown) => ended.reject(error));
+      if (reading !== undefined) reopen();
     });
 
     try {
@@ -255,7 +269,11 @@ function commitsOf(consumer: Consumer, onTrouble: ConsumeOptions['onTrouble']): 
 
 /** Leaves the group; a broker that does not answer is not waited for, the group does without us after a while. */
 async function closeInTime(consumer: Consumer): Promise<void> {
-  await Promise.race([consumer.close(true).catch(() => {}), pause(5_000)]);
+  await Promise.race([
+    // It fails while the group moves to another broker; left like that it would go on as a member that does nothing.
+    consumer.close(true).catch(() => consumer.close(true).catch(() => {})),
+    pause(5_000),
+  ]);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

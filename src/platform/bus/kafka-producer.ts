@@ -8,7 +8,7 @@
 import { defaultPartitioner, type Message, ProduceAcks, Producer } from '@platformatic/kafka';
 import { clientOptions, type KafkaSettings } from './kafka-client.ts';
 
-export interface MessageToWrite {
+interface MessageToWrite {
   topic: string;
   key: Buffer;
   value: Buffer;
