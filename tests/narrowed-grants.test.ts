@@ -52,9 +52,11 @@ const doorman = defineService({
   }),
 });
 
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
 const ask = (
   authorization: string,
-  method: 'GET' | 'POST' | 'PATCH',
+  method: Method,
   url: string,
   body?: object,
   headers: Record<string, string> = {},
@@ -69,12 +71,8 @@ const ask = (
     },
     ...(body === undefined ? {} : { payload: body }),
   });
-const asAna = (
-  method: 'GET' | 'POST' | 'PATCH',
-  url: string,
-  body?: object,
-  headers?: Record<string, string>,
-) => ask('Person ana', method, url, body, headers);
+const asAna = (method: Method, url: string, body?: object, headers?: Record<string, string>) =>
+  ask('Person ana', method, url, body, headers);
 
 const accounts = new Map<string, string>();
 
@@ -119,6 +117,19 @@ before(async () => {
     name: 'viewer',
     description: 'Looks',
     permissions: ['accounts:read', 'personal_data:read'],
+  });
+  await post('/api/v2/roles', {
+    name: 'adjuster',
+    description: 'Works with the first API',
+    permissions: [
+      'accounts:read',
+      'accounts:adjust',
+      'transfers:post',
+      'transfers:read',
+      'attempts:read',
+      'chart_of_accounts:read',
+      'personal_data:read',
+    ],
   });
   await post('/api/v2/roles', { name: 'keeper', description: 'Freezes', permissions: ['accounts:freeze'] });
 });
@@ -202,9 +213,17 @@ test('what the grant does not let one do is refused, for what it reaches too', a
 
 test('where labels are not heeded a grant for labels does not count', async () => {
   await grant(['administrator', { branch: '7' }]);
-  for (const url of ['/api/v2/trial-balance', '/api/v2/api-keys', '/api/v2/grants', '/api/v1/accounts/']) {
-    assert.equal((await asAna('GET', url)).json().code, 'permission_missing', url);
+  for (const url of ['/api/v2/trial-balance', '/api/v2/integrity', '/api/v2/api-keys', '/api/v2/grants']) {
+    const { code, narrowed, detail } = (await asAna('GET', url)).json();
+    assert.deepEqual([code, narrowed], ['permission_missing', true], url);
+    assert.match(detail, /for certain labels only/);
   }
+  const heading = { code: '9', name: 'Mine', type: 'asset' };
+  assert.equal((await asAna('POST', '/api/v2/chart-of-accounts', heading)).json().narrowed, true);
+  // What one does not have at all is not said to be narrowed.
+  await grant(['viewer', { branch: '7' }]);
+  assert.equal((await asAna('GET', '/api/v2/trial-balance')).json().narrowed, undefined);
+  await grant(['administrator', { branch: '7' }]);
   const role = { name: 'mine', description: 'All', permissions: ['accounts:read'] };
   assert.equal((await asAna('POST', '/api/v2/roles', role)).json().code, 'permission_missing');
 });
@@ -222,4 +241,97 @@ test('an unnarrowed grant reaches everything, whatever others are narrowed to', 
   assert.equal((await seen()).length, 5);
   await grant();
   assert.equal((await asAna('GET', '/api/v2/accounts')).json().code, 'permission_missing');
+});
+
+test('the chart of accounts is read with any grant: it tells of no account', async () => {
+  await grant(['adjuster', { branch: '7' }]);
+  const answer = await asAna('GET', '/api/v2/chart-of-accounts');
+  assert.equal(answer.statusCode, 200, answer.body);
+  assert.ok(answer.json().data.some(({ code }: { code: string }) => code === '2100'));
+});
+
+/** Numbers by which the v1 API knows the accounts, as the administrator sees them. */
+async function numbers(): Promise<Map<string, number>> {
+  const answer = await ask(administrator, 'GET', '/api/v1/accounts');
+  return new Map(answer.json().map((account: { id: number; name: string }) => [account.name, account.id]));
+}
+
+const balanceOf = async (name: string): Promise<string> =>
+  (await ask(administrator, 'GET', `/api/v2/accounts/${id(name)}`)).json().balance.amount;
+
+test('v1 shows the accounts that carry the labels and no others', async () => {
+  await grant(['adjuster', { branch: '7' }]);
+  const known = await numbers();
+  const listed = await asAna('GET', '/api/v1/accounts');
+  assert.deepEqual(
+    listed.json().map(({ name }: { name: string }) => name),
+    ['Seven', 'Seven and more'],
+  );
+  assert.equal((await asAna('GET', `/api/v1/accounts/${known.get('Seven')}`)).statusCode, 200);
+  for (const name of ['Eight', 'None']) {
+    const answer = await asAna('GET', `/api/v1/accounts/${known.get(name)}/`);
+    assert.deepEqual([answer.statusCode, answer.json().code], [404, 'account_not_found'], name);
+  }
+});
+
+test('v1 transfers leave only accounts that carry the labels, for whomever is named', async () => {
+  const known = await numbers();
+  const funded = await ask(administrator, 'PUT', `/api/v1/accounts/${known.get('Seven')}`, {
+    name: 'Seven',
+    balance: 100,
+  });
+  assert.equal(funded.statusCode, 204, funded.body);
+  await grant(['adjuster', { branch: '7' }]);
+  const pay = (from: string, to: string, method: Method = 'POST') =>
+    asAna(method, `/api/v1/transfer/${known.get(from)}/${known.get(to)}/1000`);
+  const paid = await pay('Seven', 'Eight');
+  assert.equal(paid.statusCode, 201, paid.body);
+  assert.equal((await pay('Seven', 'Seven and more', 'GET')).statusCode, 201);
+  assert.deepEqual([await balanceOf('Seven'), await balanceOf('Eight')], ['80.00', '10.00']);
+  for (const to of ['Seven', 'None']) {
+    const back = await pay('Eight', to);
+    assert.deepEqual([back.statusCode, back.json().code], [404, 'account_not_found']);
+  }
+  assert.equal(await balanceOf('Eight'), '10.00');
+});
+
+test('v1 edits only accounts that carry the labels, and takes nothing from the bank’s own', async () => {
+  const known = await numbers();
+  await ask(administrator, 'PUT', `/api/v1/accounts/${known.get('Seven and more')}`, {
+    name: 'Seven and more',
+    balance: 50,
+  });
+  await grant(['adjuster', { branch: '7' }]);
+  const put = (name: string, balance: number, headers: Record<string, string> = {}, called = name) =>
+    asAna('PUT', `/api/v1/accounts/${known.get(name)}`, { name: called, balance }, headers);
+  const lowered = await put('Seven and more', 20);
+  assert.equal(lowered.statusCode, 204, lowered.body);
+  assert.equal(await balanceOf('Seven and more'), '20.00');
+  // To raise a balance takes the money from an account that carries no labels.
+  const raised = await put('Seven and more', 1_000);
+  assert.deepEqual([raised.statusCode, raised.json().code], [403, 'account_not_allowed']);
+  assert.equal(await balanceOf('Seven and more'), '20.00');
+  assert.equal((await put('Eight', 0)).statusCode, 404);
+  assert.equal((await asAna('DELETE', `/api/v1/accounts/${known.get('Eight')}`)).statusCode, 404);
+
+  const opened = await asAna('POST', '/api/v1/accounts', { name: 'New', balance: 0 });
+  assert.deepEqual([opened.statusCode, opened.json().reason], [400, 'account_out_of_reach'], opened.body);
+
+  // The key of somebody who reaches more opens no door.
+  const headers = { 'idempotency-key': 'of-the-administrator' };
+  const wanted = { name: 'Made', balance: 5 };
+  const made = await ask(administrator, 'POST', '/api/v1/accounts', wanted, headers);
+  assert.equal(made.statusCode, 201);
+  const repeated = await asAna('POST', '/api/v1/accounts', wanted, headers);
+  assert.deepEqual([repeated.statusCode, repeated.json().code], [404, 'account_not_found']);
+  const edit = { name: 'Eight', balance: 11 };
+  const url = `/api/v1/accounts/${known.get('Eight')}`;
+  const edited = await ask(administrator, 'PUT', url, edit, { 'idempotency-key': 'edit-of-eight' });
+  assert.equal(edited.statusCode, 204);
+  const again = await asAna('PUT', url, edit, { 'idempotency-key': 'edit-of-eight' });
+  assert.equal(again.statusCode, 404);
+
+  const closed = await asAna('DELETE', `/api/v1/accounts/${known.get('Seven and more')}`);
+  assert.equal(closed.statusCode, 204, closed.body);
+  assert.equal((await asAna('GET', `/api/v1/accounts/${known.get('Seven and more')}`)).statusCode, 404);
 });

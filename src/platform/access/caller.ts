@@ -55,7 +55,14 @@ export function may(caller: Caller, permission: string): boolean {
  */
 export function assertMay(caller: Caller, permission: string, heedsLabels: boolean): void {
   if (may(caller, permission)) return;
-  if (heedsLabels && caller.narrowed.some(({ permissions }) => permissions.has(permission))) return;
+  if (caller.narrowed.some(({ permissions }) => permissions.has(permission))) {
+    if (heedsLabels) return;
+    throw refuse(
+      'permission_missing',
+      `${caller.principal.name} has the permission ${permission} for certain labels only, and this cannot be confined to them: it needs a grant that reaches everything.`,
+      { permission, narrowed: true },
+    );
+  }
   throw refuse(
     'permission_missing',
     `This needs the permission ${permission}, which ${caller.principal.name} lacks.`,

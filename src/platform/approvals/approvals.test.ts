@@ -748,3 +748,86 @@ test('whatever is proposed and decided, money is neither made nor lost, and what
   }
   await assertWhole(bank);
 });
+
+/** What the outbox of a bank tells of its proposals, in order, as the superuser sees it. */
+async function toldOf(bank: Bank): Promise<{ type: string; subject: string; data: Answer['body'] }[]> {
+  const { rows } = await superuser.query(
+    `select type, subject, data::json from platform.outbox
+     where tenant_id = $1 and type like 'platform.proposal.%' order by sequence`,
+    [bank.scope.tenant_id],
+  );
+  return rows;
+}
+
+test('each step of a proposal is an event, once, without what was asked and without names', async () => {
+  const bank = await openBank();
+  await policy(bank, 'transfers:post', { above: [brl('100')] });
+  const secret = { ...transferOf(bank, '123.45'), description: 'for the surgeon' };
+  const { body: first } = await bank.ask('POST', '/api/v2/transfers', secret, { 'idempotency-key': 'told' });
+  await bank.ask('POST', '/api/v2/transfers', secret, { 'idempotency-key': 'told' });
+  for (let time = 0; time < 2; time += 1) {
+    await bank.second('POST', `/api/v2/proposals/${first.id}/approve`, { reason: 'a private reason' });
+  }
+  const second = await proposed(bank, '200');
+  await bank.second('POST', `/api/v2/proposals/${second.id}/reject`, { reason: 'a private reason' });
+  const third = await proposed(bank, '200');
+  await bank.ask('POST', `/api/v2/proposals/${third.id}/cancel`);
+  const fourth = await proposed(bank, '200');
+  await superuser.query(
+    `update platform.proposals set expires_at = created_at + interval '1 microsecond', due_at = now() where id = $1`,
+    [parseId('prp', fourth.id)],
+  );
+  await cameTo(bank, fourth.id, 'expired');
+  const fifth = await proposed(bank, '200');
+  await bank.second('POST', `/api/v2/accounts/${bank.shop}/freeze`);
+  await bank.second('POST', `/api/v2/proposals/${fifth.id}/approve`, {});
+  // Refused before it waited, and rehearsed: there is nothing to tell of.
+  await bank.ask('POST', '/api/v2/transfers', transferOf(bank, '1000000'));
+  await bank.ask('POST', '/api/v2/transfers?dry_run=true', transferOf(bank, '200'));
+
+  const told = await toldOf(bank);
+  assert.deepEqual(
+    told.map(({ type, subject }) => [type.replace('platform.proposal.', ''), subject]),
+    [
+      ['created', first.id],
+      ['approved', first.id],
+      ['carried_out', first.id],
+      ['created', second.id],
+      ['rejected', second.id],
+      ['created', third.id],
+      ['cancelled', third.id],
+      ['created', fourth.id],
+      ['expired', fourth.id],
+      ['created', fifth.id],
+      ['approved', fifth.id],
+      ['failed', fifth.id],
+    ],
+  );
+  const { id: proposer } = first.proposed_by;
+  assert.deepEqual(told[0]?.data, {
+    proposal_id: first.id,
+    action: 'transfers:post',
+    policy: 'transfers:post',
+    above: [brl('100')],
+    expires_at: first.expires_at,
+    proposed_by: { kind: 'key', id: proposer },
+  });
+  const [, , done] = told;
+  assert.deepEqual([done?.data.status, done?.data.decided_by.kind], [201, 'key']);
+  assert.notEqual(done?.data.decided_by.id, proposer);
+  assert.equal(told.at(-1)?.data.status, 422);
+  for (const word of ['surgeon', '123.45', 'private reason', 'second', bank.sara]) {
+    assert.equal(JSON.stringify(told).includes(word), false, word);
+  }
+});
+
+test('what waits without money set aside is told of as well', async () => {
+  const bank = await openBank();
+  await policy(bank, 'accounts:freeze');
+  const { body } = await bank.ask('POST', `/api/v2/accounts/${bank.sara}/freeze`);
+  const [told] = await toldOf(bank);
+  assert.deepEqual(
+    [told?.type, told?.subject, told?.data.above],
+    ['platform.proposal.created', body.id, null],
+  );
+});

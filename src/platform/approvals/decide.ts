@@ -8,6 +8,7 @@ import { type Api, problemBody, Text } from '../http.ts';
 import { formatId } from '../ids.ts';
 import { behind } from './behind.ts';
 import { refuse } from './errors.ts';
+import { addProposalEvent } from './event.ts';
 import { carryOut } from './execution.ts';
 import {
   findRow,
@@ -117,7 +118,9 @@ async function decide(
         waitsForProposer,
       ],
     );
-    return { row: await getRow(tx, caller, uuid), repeated: false };
+    const decided = await getRow(tx, caller, uuid);
+    await addProposalEvent(tx, caller, decision, decided);
+    return { row: decided, repeated: false };
   });
 }
 
@@ -202,14 +205,19 @@ async function giveBack(deciding: Deciding, scope: Scope, row: ProposalRow): Pro
 /** Writes down what carrying out came to. */
 async function settle(deciding: Deciding, scope: Scope, row: ProposalRow, result: Result): Promise<void> {
   const status = result.status < 400 ? 'executed' : 'failed';
-  const settled = await deciding.db.write(scope, (tx) =>
-    tx.run(
+  const settled = await deciding.db.write(scope, async (tx) => {
+    const changed = await tx.run(
       `update platform.proposals set status = $4, result = $5,
          due_at = case when $4 = 'failed' and cardinality(reserved) > 0 then statement_timestamp() end
        where tenant_id = $1 and environment = $2 and id = $3 and status = 'approved'`,
       [scope.tenant_id, scope.environment, row.id, status, JSON.stringify(result)],
-    ),
-  );
+    );
+    if (changed === 1) {
+      const happening = status === 'executed' ? 'carried_out' : 'failed';
+      await addProposalEvent(tx, scope, happening, row, { status: result.status });
+    }
+    return changed;
+  });
   if (settled === 1 && status === 'failed') await giveBack(deciding, scope, row);
 }
 
@@ -336,7 +344,10 @@ export async function attend(deciding: Deciding, scope: Scope, uuid: string): Pr
         isExpiring ? 'expired' : row.status === 'reserving' ? 'refused' : row.status,
       ],
     );
-    return changed === 1 ? findRow(tx, scope, uuid) : undefined;
+    if (changed !== 1) return undefined;
+    const attended = await findRow(tx, scope, uuid);
+    if (attended !== undefined && isExpiring) await addProposalEvent(tx, scope, 'expired', attended);
+    return attended;
   });
   if (taken === undefined) return;
   const route = routeOf(taken.route);

@@ -166,6 +166,8 @@ export interface Rule {
   action: string;
   /** Minor units by currency; undefined: every amount waits. */
   above: ReadonlyMap<string, bigint> | undefined;
+  /** The same as it was written. */
+  thresholds: readonly Money[] | null;
   expires_in_s: number;
 }
 
@@ -191,13 +193,13 @@ const RuleRow = Type.Object({
 });
 
 function ruleOf({ action, above, expires_in_s }: Static<typeof RuleRow>): Rule {
-  if (above === null) return { action, above: undefined, expires_in_s };
-  const thresholds = new Map<string, bigint>();
+  if (above === null) return { action, above: undefined, thresholds: null, expires_in_s };
+  const minors = new Map<string, bigint>();
   for (const money of above) {
     const minor = parseMoney(money);
-    if (typeof minor === 'bigint') thresholds.set(money.currency, minor);
+    if (typeof minor === 'bigint') minors.set(money.currency, minor);
   }
-  return { action, above: thresholds, expires_in_s };
+  return { action, above: minors, thresholds: above, expires_in_s };
 }
 
 const RETRY_PAUSE_MS = 500;

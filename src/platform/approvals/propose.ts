@@ -3,13 +3,14 @@ import { hash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { redactorOf } from '../access/redaction.ts';
-import type { Database, Scope } from '../db.ts';
+import type { Database, Scope, Transaction } from '../db.ts';
 import { canonicalRequest, idempotencyKey, keyReused } from '../idempotency.ts';
 import { formatId, newUuid } from '../ids.ts';
 import { type Money, parseMoney } from '../money.ts';
 import { Problem, refuse as refuseRequest } from '../problem.ts';
 import { behind } from './behind.ts';
 import { refuse } from './errors.ts';
+import { addProposalEvent } from './event.ts';
 import { isAbove, type Rule, type Rules } from './policy.ts';
 import {
   findRow,
@@ -198,6 +199,7 @@ export async function propose(
     proposed_by: who(caller.principal),
     on_behalf_of: caller.on_behalf_of === undefined ? null : who(caller.on_behalf_of),
     amounts: largest(amounts),
+    decided_by: null,
   };
   const proposal_id = formatId('prp', draft.id);
 
@@ -216,7 +218,6 @@ export async function propose(
         reserved: [],
         created_at: new Date(now).toISOString(),
         expires_at,
-        decided_by: null,
         decided_at: null,
         reason: null,
         result: null,
@@ -233,8 +234,10 @@ export async function propose(
 
   const reservation: Reservation | undefined = await approval.reserve?.(request);
   const holds = reservation?.holds ?? [];
-  const [made] = await db.write(caller, async (tx) =>
-    tx.rows(
+  const tell = (tx: Transaction, expires_at: string): Promise<void> =>
+    addProposalEvent(tx, caller, 'created', draft, { above: rule.thresholds, expires_at });
+  const made = await db.write(caller, async (tx) => {
+    const [row] = await tx.rows(
       IdRow,
       `insert into platform.proposals (tenant_id, environment, id, expires_at, status, action, policy, summary, route,
          method, url, body, if_match, key, keyed, proposed_by, on_behalf_of, behind, amounts, reserved, due_at)
@@ -263,8 +266,10 @@ export async function propose(
         JSON.stringify(draft.amounts),
         holds,
       ],
-    ),
-  );
+    );
+    if (row !== undefined && holds.length === 0) await tell(tx, row.expires_at);
+    return row;
+  });
   if (made === undefined) {
     // Somebody else came first with the same key.
     const other = await findKept(db, caller, asked.key);
@@ -276,7 +281,11 @@ export async function propose(
     return answerKept(request, reply, route, asked, other) !== undefined;
   }
   if (reservation !== undefined && holds.length > 0) {
-    await reserve(db, caller, route, reservation, { uuid: draft.id, expires_at: made.expires_at });
+    await reserve(db, caller, route, reservation, {
+      uuid: draft.id,
+      expires_at: made.expires_at,
+      tell,
+    });
   }
   const row = await db.read(caller, (tx) => findRow(tx, caller, draft.id));
   if (row === undefined) throw new Error(`proposal ${proposal_id} was made and is not there`);
@@ -290,7 +299,11 @@ async function reserve(
   scope: Scope,
   { approval }: SubjectRoute,
   reservation: Reservation,
-  { uuid, expires_at }: { uuid: string; expires_at: string },
+  {
+    uuid,
+    expires_at,
+    tell,
+  }: { uuid: string; expires_at: string; tell: (tx: Transaction, expires_at: string) => Promise<void> },
 ): Promise<void> {
   const proposal_id = formatId('prp', uuid);
   const placed = await reservation
@@ -307,13 +320,15 @@ async function reserve(
       }
       throw error;
     });
-  const waits = await db.write(scope, (tx) =>
-    tx.run(
+  const waits = await db.write(scope, async (tx) => {
+    const changed = await tx.run(
       `update platform.proposals set status = 'pending', reserved = $4, due_at = expires_at
        where tenant_id = $1 and environment = $2 and id = $3 and status = 'reserving'`,
       [scope.tenant_id, scope.environment, uuid, placed],
-    ),
-  );
+    );
+    if (changed === 1) await tell(tx, expires_at);
+    return changed;
+  });
   if (waits === 1) return;
   // This took so long that the worker gave it up.
   await approval.release?.(scope, proposal_id, placed);

@@ -3,6 +3,8 @@ import type { TSchema } from 'typebox';
 import { Type } from 'typebox';
 import type { Caller } from '../access/caller.ts';
 import { Personal, type Redactor, redactorOf } from '../access/redaction.ts';
+import { Id } from '../ids.ts';
+import { Money } from '../money.ts';
 import { type CloudEvent, cloudEventOf, type Event } from './event.ts';
 
 export interface EventType {
@@ -39,6 +41,40 @@ const limitExample = {
   ends_at: '2026-01-31T12:01:00Z',
 };
 
+const Who = Type.Object({ kind: Type.String(), id: Type.String() });
+const Proposal = Type.Object({
+  proposal_id: Id('prp'),
+  action: Type.String({ description: 'The permission that the proposed request needs' }),
+  policy: Type.String(),
+  above: Type.Optional(
+    Type.Union([Type.Array(Money), Type.Null()], {
+      description: 'Thresholds by which it waits; null: it waits whatever the amount',
+    }),
+  ),
+  expires_at: Type.Optional(Type.String({ format: 'date-time' })),
+  status: Type.Optional(Type.Integer({ description: 'HTTP status that the request was answered with' })),
+  proposed_by: Who,
+  on_behalf_of: Type.Optional(Who),
+  decided_by: Type.Optional(Who),
+});
+
+function proposalEvent(summary: string, more: object = {}): EventType {
+  return {
+    version: 1,
+    summary,
+    aggregate: 'proposal',
+    data: Proposal,
+    example: {
+      proposal_id: 'prp_01h455vb4pex5vsknk084sn02q',
+      action: 'transfers:post',
+      policy: 'transfers:post',
+      proposed_by: { kind: 'person', id: 'usr_01h455vb4pex5vsknk084sn02q' },
+      ...more,
+    },
+  };
+}
+const decided = { decided_by: { kind: 'person', id: 'usr_01h455vb4pex5vsknk084sn02r' } };
+
 /** What the platform itself tells, whichever services run. */
 export const ownEvents: EventTypes = {
   'platform.limit.near': {
@@ -55,6 +91,19 @@ export const ownEvents: EventTypes = {
     data: Type.Object(Limit),
     example: { ...limitExample, threshold_percent: 100, requests: 600 },
   },
+  'platform.proposal.created': proposalEvent('A request waits for a second person', {
+    above: [{ amount: '10000.00', currency: 'BRL' }],
+    expires_at: '2026-02-01T12:00:00Z',
+  }),
+  'platform.proposal.approved': proposalEvent('A second person approved a request', decided),
+  'platform.proposal.rejected': proposalEvent('A second person rejected a request', decided),
+  'platform.proposal.cancelled': proposalEvent('Whoever proposed a request took it back', decided),
+  'platform.proposal.expired': proposalEvent('Nobody decided on a request in time'),
+  'platform.proposal.carried_out': proposalEvent('An approved request was done', { ...decided, status: 201 }),
+  'platform.proposal.failed': proposalEvent('An approved request was refused when it was done', {
+    ...decided,
+    status: 422,
+  }),
 };
 
 export interface EventCatalogue {

@@ -350,19 +350,25 @@ function routesOf(
           response: { 200: JobBody, ...refusals },
         },
       },
-      async ({ caller, params: { job: name } }) => {
+      async (request) => {
+        const {
+          caller,
+          params: { job: name },
+        } = request;
         const scope = scopeOf(caller);
         if (jobOf(name).schedule === 'when due') {
           throw refuse('job_not_pausable', `${name} runs when something is due.`);
         }
-        await db.write(scope, (tx) =>
+        const changed = await db.write(scope, (tx) =>
           tx.run(
             `insert into platform.job_pauses (tenant_id, environment, job, paused_by) values ($1, $2, $3, $4)
              on conflict do nothing`,
             [scope.tenant_id, scope.environment, name, caller.principal.id],
           ),
         );
-        return readJob(scope, name);
+        const after = await readJob(scope, name);
+        request.audit({ subject: name, before: { paused: changed === 0 }, after: { paused: true } });
+        return after;
       },
     );
 
@@ -377,16 +383,21 @@ function routesOf(
           response: { 200: JobBody, ...refusals },
         },
       },
-      async ({ caller, params: { job: name } }) => {
+      async (request) => {
+        const {
+          caller,
+          params: { job: name },
+        } = request;
         jobOf(name);
         const scope = scopeOf(caller);
-        await db.write(scope, (tx) =>
+        const changed = await db.write(scope, (tx) =>
           tx.run('delete from platform.job_pauses where tenant_id = $1 and environment = $2 and job = $3', [
             scope.tenant_id,
             scope.environment,
             name,
           ]),
         );
+        request.audit({ subject: name, before: { paused: changed === 1 }, after: { paused: false } });
         return readJob(scope, name);
       },
     );

@@ -46,7 +46,8 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.get(
       '/api/v2/chart-of-accounts',
       {
-        config: { permission: 'chart_of_accounts:read' },
+        // Headings belong to no account: every grant reads all of them.
+        config: { permission: 'chart_of_accounts:read', heeds_labels: true },
         schema: {
           summary: 'The chart of accounts',
           tags: ['chart of accounts'],

@@ -6,6 +6,7 @@ import type { Transaction } from '../../../platform/db.ts';
 import { Text } from '../../../platform/http.ts';
 import { formatMoney } from '../../../platform/money.ts';
 import { refuse as refuseRequest } from '../../../platform/problem.ts';
+import type { Books } from '../books.ts';
 import { AccountStatus, Timestamp } from '../contract.ts';
 import { refuse } from '../errors.ts';
 import { literalOf, minorOfBalance } from './amount.ts';
@@ -122,6 +123,14 @@ export async function getAccountOrClosed(
   );
   if (row === undefined) throw noAccount(number);
   return row;
+}
+
+/**
+ * Throws `account_not_found` where a caller who reaches certain labels only does not reach the account, whatever was
+ * done under the key that they send.
+ */
+export async function assertReached({ db }: Books, caller: Caller, number: bigint): Promise<void> {
+  if (caller.reach !== undefined) await db.read(caller, (tx) => getAccountOrClosed(tx, caller, number));
 }
 
 /** The account with a number. Throws `account_not_found`, for a closed one too. */

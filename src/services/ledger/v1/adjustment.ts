@@ -13,6 +13,7 @@ import { AccountType } from '../contract.ts';
 import { refuse } from '../errors.ts';
 import { openWithin } from '../open-account.ts';
 import { transferCommand } from '../post-transfer.ts';
+import { beyondReach } from '../reach.ts';
 import { refusalOf } from '../refusal.ts';
 
 /** Headings of the chart of accounts that the v1 API makes on its first use. */
@@ -89,7 +90,11 @@ export async function adjust(
   const { account_uuid, change, description, operation } = adjustment;
   if (change === 0n) return;
   const account = formatId('acc', account_uuid);
-  const counterpart = formatId('acc', await adjustmentsAccount(tx, caller));
+  // The bank's own account carries no labels. What is taken from it is still measured by what the caller reaches.
+  const counterpart = formatId(
+    'acc',
+    await beyondReach(tx, caller, (whole) => adjustmentsAccount(tx, whole)),
+  );
   const transfer = {
     debit_account_id: change > 0n ? counterpart : account,
     credit_account_id: change > 0n ? account : counterpart,

@@ -4,6 +4,7 @@ import type { Attempt } from '../../../platform/idempotency.ts';
 import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId } from '../../../platform/ids.ts';
 import type { Books } from '../books.ts';
+import { refuse } from '../errors.ts';
 import { createOnce } from '../once.ts';
 import { openWithin } from '../open-account.ts';
 import { type V1Account, type V1AccountRequest, v1AccountOf, wantedOf } from './account.ts';
@@ -60,7 +61,8 @@ export async function createAccount(
       [caller.tenant_id, caller.environment, id, balance > 0n],
     ),
   );
-  if (opened === undefined) throw new Error(`account ${id} was opened and is not there`);
+  // The key is that of somebody who reaches more than whoever asks now.
+  if (opened === undefined) throw refuse('account_not_found', `There is no account ${formatId('acc', id)}.`);
   const account = v1AccountOf({ ...opened, name, balance }, currency);
   return { account, account_id: formatId('acc', id), replayed };
 }

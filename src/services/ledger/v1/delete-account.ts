@@ -8,7 +8,7 @@ import { type AccountChange, changeWithin } from '../edit-account.ts';
 import { refuse } from '../errors.ts';
 import { createOnce } from '../once.ts';
 import { getAccount as getAccountOfV2 } from '../read-accounts.ts';
-import { getAccount } from './account.ts';
+import { assertReached, getAccount } from './account.ts';
 import { adjust } from './adjustment.ts';
 
 /** Sweeps an account's balance away and closes it, in one commit. Account and entries stay in the books. */
@@ -18,6 +18,7 @@ export async function deleteAccount(
   number: bigint,
   attempt: Attempt,
 ): Promise<{ account_id: string; replayed: boolean; change?: AccountChange }> {
+  await assertReached(books, caller, number);
   const made: { change?: AccountChange } = {};
   const { id, replayed } = await createOnce(
     books.db,

@@ -7,7 +7,7 @@ import type { Books } from '../books.ts';
 import { type AccountChange, changeWithin } from '../edit-account.ts';
 import { createOnce } from '../once.ts';
 import { getAccount as getAccountOfV2 } from '../read-accounts.ts';
-import { getAccount, type V1AccountRequest, wantedOf } from './account.ts';
+import { assertReached, getAccount, type V1AccountRequest, wantedOf } from './account.ts';
 import { adjust } from './adjustment.ts';
 
 /**
@@ -22,6 +22,7 @@ export async function replaceAccount(
   attempt: Attempt,
 ): Promise<{ account_id: string; replayed: boolean; change?: AccountChange }> {
   const { name, balance, request } = wantedOf(body, caller.base_currency);
+  await assertReached(books, caller, number);
   const made: { change?: AccountChange } = {};
   const { id, replayed } = await createOnce(
     books.db,

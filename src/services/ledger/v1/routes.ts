@@ -116,7 +116,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.get(
         `/api/v1/accounts${slash}`,
         {
-          config: { permission: 'accounts:read' },
+          config: { permission: 'accounts:read', heeds_labels: true },
           schema: {
             ...collection,
             summary: 'All accounts',
@@ -129,7 +129,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.post(
         `/api/v1/accounts${slash}`,
         {
-          config: { permission: 'accounts:adjust', approval: adjusting },
+          config: { permission: 'accounts:adjust', approval: adjusting, heeds_labels: true },
           schema: {
             ...collection,
             summary: 'Open an account with a balance',
@@ -157,7 +157,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.get(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:read' },
+          config: { permission: 'accounts:read', heeds_labels: true },
           schema: {
             ...item,
             summary: 'An account',
@@ -176,7 +176,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.put(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:adjust', approval: adjusting },
+          config: { permission: 'accounts:adjust', approval: adjusting, heeds_labels: true },
           schema: {
             ...item,
             summary: 'Set name and balance; the balance by an adjusting posting',
@@ -206,7 +206,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
       app.delete(
         `/api/v1/accounts/:number${slash}`,
         {
-          config: { permission: 'accounts:adjust', approval: adjusting },
+          config: { permission: 'accounts:adjust', approval: adjusting, heeds_labels: true },
           schema: {
             ...item,
             summary: 'Sweep the balance away and close the account',
@@ -242,6 +242,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
             changes_state: true,
             approval: transferring,
             records_in_commit: true,
+            heeds_labels: true,
           },
           schema: {
             ...item,

@@ -8,6 +8,7 @@ import type { Books } from '../books.ts';
 import { refuse } from '../errors.ts';
 import { transferCommand } from '../post-transfer.ts';
 import type { Command, Outcome } from '../posting.ts';
+import { beyondReach } from '../reach.ts';
 import { refusalOf } from '../refusal.ts';
 import { getAccountOrClosed, noAccount, numberOf } from './account.ts';
 import { minorOfHundredths } from './amount.ts';
@@ -54,7 +55,8 @@ export async function transfer(
   // Closed ones are found here and refused by the ledger, which knows by then whether this was done before they closed.
   const [from, to] = await books.db.read(caller, async (tx) => [
     await getAccountOrClosed(tx, caller, numberOf(path.from)),
-    await getAccountOrClosed(tx, caller, numberOf(path.to)),
+    // Who reaches certain labels only pays to whomever they name, as in v2, and learns no more of them.
+    await beyondReach(tx, caller, () => getAccountOrClosed(tx, caller, numberOf(path.to))),
   ]);
   if (from === undefined || to === undefined) throw new Error('an account that was got is not there');
   const minor = minorOfHundredths(path.amount, caller.base_currency);
