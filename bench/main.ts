@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs, promisify } from 'node:util';
 import pg from 'pg';
 import { formatId, newUuid } from '../src/platform/ids.ts';
+import { type EventFigures, measureEvents } from './events.ts';
 import type { Load, LoadResult } from './load.ts';
 import { openReference, type Reference } from './reference.ts';
 
@@ -151,6 +152,36 @@ async function drain(url: string): Promise<{ records: number; took_ms: number }>
   }
 }
 
+/** The lock of `platform.carry_events`: while somebody else holds it, nothing is carried. */
+const RELAY_LOCK = 7_261_003;
+
+/** Keeps every relay from carrying while it measures. */
+async function withoutRelay<T>(url: string, work: () => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [RELAY_LOCK]);
+    return await work();
+  } finally {
+    await client.end();
+  }
+}
+
+/** Has the relay catch up. */
+async function carryAll(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (;;) {
+      await client.query('select platform.carry_events(5000)');
+      const { rows } = await client.query('select events from platform.relay_lag()');
+      if (Number(rows[0].events) === 0) return;
+    }
+  } finally {
+    await client.end();
+  }
+}
+
 interface Line {
   name: string;
   load: Omit<Load, 'port' | 'key' | 'seconds' | 'accounts_file'>;
@@ -241,6 +272,9 @@ try {
   const referenceP99: number[] = [];
   const wholeRates: number[] = [];
   const bareRates: number[] = [];
+  const carriedRates: number[] = [];
+  const uncarriedRates: number[] = [];
+  const events: EventFigures[] = [];
   /** What is left to do for each posting when its answer has come: records moved into the trail, seals. */
   const laterCosts_us: number[] = [];
   const measured = new Map<string, LoadResult[]>();
@@ -291,6 +325,32 @@ try {
       }
       if (turn === 2) await bare?.stop();
     }
+    // With the relay and without it in turns, as above.
+    const file = files.get(1_000) ?? '';
+    const { port, key, databaseUrl } = server;
+    const single: Load = {
+      connections: 64,
+      pattern: 'uniform',
+      batch: 1,
+      port,
+      key,
+      seconds,
+      accounts_file: file,
+    };
+    for (let turn = 0; turn < 4; turn += 1) {
+      process.stderr.write(`\rround ${round} of ${rounds}: the relay, ${turn + 1} of 4`.padEnd(78));
+      await drain(databaseUrl);
+      await carryAll(databaseUrl);
+      const isCarried = turn === 0 || turn === 3;
+      const { transfers_per_s } = isCarried
+        ? await measure(single)
+        : await withoutRelay(databaseUrl, () => measure(single));
+      (isCarried ? carriedRates : uncarriedRates).push(transfers_per_s);
+    }
+    await drain(databaseUrl);
+    await carryAll(databaseUrl);
+    process.stderr.write(`\rround ${round} of ${rounds}: events`.padEnd(78));
+    events.push(await measureEvents(databaseUrl, server.tenantId, values.quick ? 5_000 : 50_000));
   }
   process.stderr.write('\r'.padEnd(79) + '\r');
 
@@ -334,6 +394,12 @@ try {
       '≥',
       0.9,
     ],
+    [
+      'one transfer a request with the relay running ÷ without it',
+      median(carriedRates) / median(uncarriedRates),
+      '≥',
+      0.9,
+    ],
   ] as const;
   console.log('');
   for (const [name, ratio, sign, target] of targets) {
@@ -342,6 +408,12 @@ try {
   }
   console.log(
     `        beside that, each posting leaves ${median(laterCosts_us).toFixed(0)} µs of work for after its answer: its record is moved and sealed`,
+  );
+  const eventFigure = (of: (figures: EventFigures) => number) => median(events.map(of));
+  console.log(
+    `events, outbox to relay to bus (PostgreSQL) to consumer with inbox: ${eventFigure(({ events_per_s }) => events_per_s).toFixed(0)} a second, ` +
+      `${eventFigure(({ events_per_s, bare_rows_per_s }) => events_per_s / bare_rows_per_s).toFixed(2)} × a bare loop of inserts and reads; ` +
+      `from the event to its effect p50 ${eventFigure(({ p50_ms }) => p50_ms).toFixed(1)} ms, p99 ${eventFigure(({ p99_ms }) => p99_ms).toFixed(1)} ms`,
   );
   const results = join(import.meta.dirname, 'results');
   mkdirSync(results, { recursive: true });
@@ -355,6 +427,9 @@ try {
         referenceP99,
         wholeRates,
         bareRates,
+        carriedRates,
+        uncarriedRates,
+        events,
         measured: Object.fromEntries(measured),
       },
       null,

@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { openPermissions, type Permissions } from '../src/platform/access/permission.ts';
-import { boot, ownPermissions, ownProblems } from '../src/platform/boot.ts';
+import { boot, eventTypesOf, ownPermissions, ownProblems } from '../src/platform/boot.ts';
+import { asyncApiOf } from '../src/platform/bus/asyncapi.ts';
+import { breakingChanges } from '../src/platform/bus/compatibility.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
 import { startEmbeddedPostgres } from '../src/platform/postgres.ts';
@@ -163,8 +165,19 @@ const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-docs-'));
 try {
   const openApi = await openApiOf(data_dir);
   const paths = Value.Parse(Paths, JSON.parse(openApi));
+  const asyncApi = `${JSON.stringify(asyncApiOf(eventTypesOf(services), 'http://localhost:8080'), null, 2)}\n`;
+  const published = join(folder, 'asyncapi.json');
+  const broken = existsSync(published)
+    ? breakingChanges(JSON.parse(readFileSync(published, 'utf8')), JSON.parse(asyncApi))
+    : [];
+  if (broken.length > 0) {
+    throw new Error(
+      `who reads events today could not read these; raise the version of the type, or keep what it had:\n  ${broken.join('\n  ')}`,
+    );
+  }
   const files = {
     'openapi.json': openApi,
+    'asyncapi.json': asyncApi,
     'settings.md': settingsPage(),
     'errors.md': errorsPage(),
     'routes.md': routesPage(paths),

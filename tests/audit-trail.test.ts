@@ -111,6 +111,60 @@ test('of two processes that write at once and are killed, every request that was
   await next.exit;
 });
 
+test('what a process did and did not come to record is on record all the same, as of unknown outcome', async () => {
+  const settings = { DATABASE_URL: database.url, DEMO: 'false', POOL_SIZE: '5' };
+  const server = await startServer(settings);
+  const request_id = newUuid();
+  // Records cannot be written while somebody else has their table; all else goes on.
+  await superuser.query('begin');
+  await superuser.query('lock table platform.audit_records in access exclusive mode');
+  const answer = fetch(`${server.url}/api/v2/chart-of-accounts`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      'idempotency-key': newUuid(),
+      'request-id': request_id,
+    },
+    body: JSON.stringify({ code: '77', name: 'Cash', type: 'asset' }),
+  }).then(
+    ({ status }) => status,
+    () => 'none',
+  );
+  const added = "select from ledger.chart_of_accounts where tenant_id = $1 and code = '77'";
+  while ((await superuser.query(added, [scope.tenant_id])).rowCount === 0) await new Promise(setImmediate);
+  server.kill('SIGKILL');
+  await server.exit;
+  assert.equal(await answer, 'none');
+  const recorded = () =>
+    superuser.query<{ outcome: string; status: number; route: string; principal_name: string }>(
+      'select outcome, status, route, principal_name from platform.audit_records where tenant_id = $1 and request_id = $2',
+      [scope.tenant_id, request_id],
+    );
+  // What the process that is gone had sent to the database is given up with its locks.
+  await superuser.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid() and query like '%append_audit%'`,
+  );
+  await superuser.query('commit');
+  assert.equal((await recorded()).rowCount, 0);
+
+  // As long after as nobody can be working on it any more.
+  const aged = await superuser.query(
+    "update platform.audit_intents set recorded_at = recorded_at - interval '1 hour' where tenant_id = $1",
+    [scope.tenant_id],
+  );
+  assert.equal(aged.rowCount, 1);
+  const next = await startServer(settings);
+  while ((await recorded()).rowCount === 0) await new Promise(setImmediate);
+  next.kill('SIGTERM');
+  await next.exit;
+  assert.deepEqual((await recorded()).rows, [
+    { outcome: 'unknown', status: 0, route: '/api/v2/chart-of-accounts', principal_name: 'test' },
+  ]);
+  assert.equal((await superuser.query('select from platform.audit_intents')).rowCount, 0);
+});
+
 test('the command exits with 0 when all is well, 1 when something is wrong, 2 when it could not look', async () => {
   const tenant = formatId('ten', scope.tenant_id);
   const clean = await command('verify', '--tenant', tenant);

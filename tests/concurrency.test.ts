@@ -341,8 +341,8 @@ test('transfers beside edits of their account: each edit holds from its place in
 
   // The outbox has edits and postings in the order in which they came to hold.
   const { rows } = await sql.query<{ type: string; position: string | null; data: Record<string, unknown> }>(
-    `select type, position, data::json from ledger.outbox where tenant_id = $1 and environment = $2
-       and (subject = $3::text or position is not null) order by sequence`,
+    `select type, position, payload::json as data from ledger.outbox where tenant_id = $1 and environment = $2
+       and (aggregateid = $3::text or position is not null) order by sequence`,
     [bank.scope.tenant_id, bank.scope.environment, parseId('acc', a)],
   );
   const entries = await sql.query<{ position: string; balance: string }>(

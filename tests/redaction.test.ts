@@ -199,6 +199,84 @@ test('what is masked cannot be looked for, by a filter or by a cursor that holds
   assert.equal(next.statusCode, 200, next.body);
 });
 
+/** May read the trail, export it and decide what waits, and see no personal data. */
+async function blindReader(): Promise<string> {
+  const scopes = ['audit:*', 'proposals:*', 'accounts:*', 'transfers:post'];
+  return createKey(platform.running.platform, bank.scope, { label: 'reader', scopes });
+}
+
+test('the audit trail shows masks of things before and after, and of names, in lists, records and exports', async () => {
+  const reader = await blindReader();
+  await bank.ask('PATCH', `/api/v2/accounts/${account}`, { name: `${NAME} II` }, { 'if-match': '*' });
+  await bank.ask('PATCH', `/api/v2/accounts/${account}`, { name: NAME }, { 'if-match': '*' });
+  const list = `/api/v2/audit?subject=${account}`;
+  const { data } = await bank.get(list);
+  assert.ok(data.length >= 3, JSON.stringify(data));
+  const { id } = data[0];
+  const since = 'from=2020-01-01T00:00:00Z';
+  for (const url of [
+    list,
+    '/api/v2/audit',
+    `/api/v2/audit/${id}`,
+    `/api/v2/audit/export?${since}`,
+    `/api/v2/audit/export?${since}&format=jsonl`,
+  ]) {
+    const answer = await withKey(reader, 'GET', url);
+    assert.equal(answer.statusCode, 200, answer.body);
+    assert.ok(answer.body.includes(MASK), `${url} shows a mask`);
+    assertTellsNothing(answer, url);
+    const whole = await withKey(bank.key, 'GET', url);
+    assert.ok(told.some((each) => each.test(whole.body)) && !whole.body.includes(MASK), url);
+  }
+  const seen = (await withKey(reader, 'GET', `/api/v2/audit/${id}`)).json();
+  // That there was something, and what its members are, is told.
+  assert.deepEqual(Object.keys(seen.before).toSorted(), Object.keys(data[0].before).toSorted());
+  assert.deepEqual([seen.before.name, seen.after.name, seen.principal.name], [MASK, MASK, `t${MASK}`]);
+  assert.deepEqual([seen.subject, seen.method, seen.principal.id], [account, 'PATCH', data[0].principal.id]);
+  // The name of the key that did it is masked, hence not looked in either.
+  const named = (await bank.get('/api/v2/audit?q=test')).data;
+  assert.ok(named.length > 0 && named[0].principal.name === 'test');
+  assert.deepEqual((await withKey(reader, 'GET', '/api/v2/audit?q=test')).json().data, []);
+  assert.ok((await withKey(reader, 'GET', '/api/v2/audit?q=accounts')).json().data.length > 0);
+});
+
+test('a proposal shows masks of what was asked and of what came of it', async () => {
+  const reader = await blindReader();
+  const policy = '/api/v2/approval-policies/accounts:edit';
+  assert.equal((await bank.ask('PUT', policy, {})).status, 201);
+  const url = `/api/v2/accounts/${account}`;
+  const proposed = await bank.ask(
+    'PATCH',
+    url,
+    { name: `${NAME} III`, metadata: { document: LABEL } },
+    { 'if-match': '*' },
+  );
+  assert.equal(proposed.status, 202, proposed.text);
+  const at = `/api/v2/proposals/${proposed.body.id}`;
+  for (const each of [at, '/api/v2/proposals', '/api/v2/proposals?status=pending']) {
+    const answer = await withKey(reader, 'GET', each);
+    assert.equal(answer.statusCode, 200, answer.body);
+    assertTellsNothing(answer, each);
+  }
+  const { request, proposed_by } = (await withKey(reader, 'GET', at)).json();
+  assert.deepEqual(request.body, { name: MASK, metadata: { document: MASK } });
+  assert.deepEqual(proposed_by.id, proposed.body.proposed_by.id);
+  assert.match((await bank.ask('GET', at)).text, /Zoraide Quintela III/);
+  // Whoever proposes without seeing what they propose is shown masks in the answer, too.
+  const own = await withKey(reader, 'PATCH', url, {
+    body: { name: `${NAME} IV` },
+    headers: { 'if-match': '*' },
+  });
+  assert.equal(own.statusCode, 202, own.body);
+  assertTellsNothing(own, 'one’s own proposal');
+  const rejected = await withKey(reader, 'POST', `${at}/approve`, { body: {} });
+  assert.equal(rejected.statusCode, 200, rejected.body);
+  assertTellsNothing(rejected, 'an approved proposal');
+  const record = await withKey(reader, 'GET', `/api/v2/audit?subject=${proposed.body.id}`);
+  assertTellsNothing(record, 'the record of an approval');
+  assert.equal((await bank.ask('DELETE', policy, undefined, { 'if-match': '*' })).status, 204);
+});
+
 const caller = (permissions: string[], narrowed: string[][] = []): Caller => ({
   tenant_id: newUuid(),
   environment: 'sandbox',

@@ -9,16 +9,29 @@ import { listScopes } from './access/tenant.ts';
 import { type Approvals, mountApprovals } from './approvals/approvals.ts';
 import { refuse as refuseApproval } from './approvals/errors.ts';
 import { permissions as approvalPermissions } from './approvals/permissions.ts';
+import { startClosingAbandoned } from './audit/abandoned.ts';
 import { permissions as auditPermissions } from './audit/permissions.ts';
 import { decorateUnaudited, mountAudit } from './audit/record.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { startAuditSealing } from './audit/seal.ts';
 import { openAuditTrail } from './audit/write.ts';
+import { type EventTypes, openCatalogue, ownEvents } from './bus/catalogue.ts';
+import { refuse as refuseEvent } from './bus/errors.ts';
+import { eventRoutes } from './bus/event-routes.ts';
+import { openEvents } from './bus/events.ts';
+import { heldRoutes } from './bus/held-routes.ts';
+import { permissions as eventPermissions } from './bus/permissions.ts';
 import { type Config, StartupError } from './config.ts';
 import { limitConnections } from './connections.ts';
 import { openCors } from './cors.ts';
 import { type Database, openDatabase } from './db.ts';
 import { type Api, buildServer } from './http.ts';
+import { refuse as refuseJob } from './job/errors.ts';
+import type { JobTypes } from './job/job.ts';
+import { openJobs } from './job/jobs.ts';
+import { ownHandlers, ownJobs } from './job/own.ts';
+import { permissions as jobPermissions } from './job/permissions.ts';
+import { jobRoutes } from './job/routes.ts';
 import { openLimits } from './limits/limits.ts';
 import { listen } from './listen.ts';
 import { openLog } from './log.ts';
@@ -39,6 +52,8 @@ export interface Running {
   databaseUrl: string;
   /** The platform's own database: tenants and keys. */
   platform: Database;
+  /** Says that something was written into an outbox. */
+  wakeRelay: () => void;
   /** Answers what is under way, stops the services and, where it is ours, PostgreSQL. */
   stop(): Promise<void>;
 }
@@ -61,6 +76,9 @@ export interface BootOptions {
   now?: () => number;
 }
 
+/** Connections of the relay and of who consumes, in each process. */
+const EVENT_CONNECTIONS = 10;
+
 /** Migrations of the platform itself and of every service, in the order they are applied. */
 export function migrationSources(services: readonly Service[]): MigrationSource[] {
   return [
@@ -74,14 +92,26 @@ export const ownPermissions: Permissions = {
   ...platformPermissions,
   ...auditPermissions,
   ...approvalPermissions,
+  ...eventPermissions,
+  ...jobPermissions,
 };
 
 /** What the platform itself refuses, whichever services run. */
-export const ownProblems: Record<string, ProblemType> = { ...refuse.types, ...refuseApproval.types };
+export const ownProblems: Record<string, ProblemType> = {
+  ...refuse.types,
+  ...refuseApproval.types,
+  ...refuseEvent.types,
+  ...refuseJob.types,
+};
 
 /** Every permission that there is with these services. */
 export function permissionsOf(services: readonly Service[]): Permissions {
   return Object.assign({}, ownPermissions, ...services.map(({ permissions }) => permissions));
+}
+
+/** Every event that there is with these services. */
+export function eventTypesOf(services: readonly Service[]): EventTypes {
+  return Object.assign({}, ownEvents, ...services.map(({ publishes }) => publishes ?? {}));
 }
 
 /** Everything that is refused with these services, by code. */
@@ -159,17 +189,17 @@ export async function boot(
     if (applied > 0) progress(`applied ${applied} migrations`);
 
     const pools = new Map<string, Database>();
-    const open = (role: string): Database => {
+    const open = (role: string, pool_size = config.pool_size): Database => {
       const db = openDatabase({
         url: server.url,
         role,
-        pool_size: config.pool_size,
+        pool_size,
         statement_timeout_ms: config.statement_timeout_ms,
         lock_timeout_ms: config.lock_timeout_ms,
         onError: (error) =>
           log.warn({ err: error, role }, 'a connection to the database was lost or cannot be made'),
       });
-      pools.set(role, db);
+      if (!pools.has(role)) pools.set(role, db);
       undo.push(() => db.close());
       return db;
     };
@@ -220,7 +250,9 @@ export async function boot(
     mountMetrics(app, metrics);
     const audit = openAuditTrail({ db: platform, log, metrics });
     const auditSealing = startAuditSealing({ db: platform, log, interval_ms: 1_000 });
+    const closing = startClosingAbandoned({ db: platform, log, interval_ms: 30_000 });
     undo.push(async () => {
+      await closing.stop();
       await audit.stop();
       await auditSealing.stop();
     });
@@ -247,13 +279,27 @@ export async function boot(
     });
 
     await app.register(auditRoutes({ db: platform }));
-    let startPolicies: (() => () => Promise<void>) | undefined;
+    const { 'platform.attend_proposals': attendProposals, ...otherJobs } = ownJobs;
+    const jobs = openJobs({
+      url: server.url,
+      db: platform,
+      log,
+      metrics,
+      types: Object.assign(
+        {},
+        otherJobs,
+        options.bare === true ? {} : { 'platform.attend_proposals': attendProposals },
+        ...started.map((service) => service.jobs ?? {}),
+      ) satisfies JobTypes,
+    });
+    jobs.handle(ownHandlers(platform, config));
     if (options.bare !== true) {
       const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
       approvals = policies;
       undo.push(() => policies.stop());
-      startPolicies = () => policies.start();
+      jobs.handle({ 'platform.attend_proposals': policies.attend });
     }
+    await app.register(jobRoutes({ db: platform, jobs }));
 
     const [firstKey = randomBytes(32), ...otherKeys] = config.service_token_keys;
     const tokens = openServiceTokens([firstKey, ...otherKeys]);
@@ -263,8 +309,33 @@ export async function boot(
     // Of all services there are, whether or not they run in this process: their tables are in the database.
     const sandboxes = openSandboxes(
       platform,
-      services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
+      [
+        'platform.lock_relay',
+        ...services.flatMap(({ lock_sandbox }) => (lock_sandbox === undefined ? [] : [lock_sandbox])),
+      ],
+      (tx, scope) => jobs.plan(tx, scope),
     );
+    const events = await openEvents({
+      url: server.url,
+      db: open('platform', EVENT_CONNECTIONS),
+      config,
+      log,
+      metrics,
+    });
+    undo.push(() => events.stop());
+    app.addHook('onResponse', async ({ method }) => {
+      if (method !== 'GET' && method !== 'HEAD') events.wakeRelay();
+    });
+    await app.register(
+      eventRoutes({
+        db: platform,
+        access,
+        catalogue: openCatalogue(eventTypesOf(services)),
+        publicUrl,
+        watch: events.watch,
+      }),
+    );
+    await app.register(heldRoutes({ db: platform, wake: events.wakeConsumers }));
     const running: RunningService[] = [];
     let ready = false;
     app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
@@ -291,6 +362,7 @@ export async function boot(
         limits,
         outgoing,
         serviceToken: (caller, audience) => tokens.serviceToken(service.name, caller, audience),
+        wakeRelay: events.wakeRelay,
         scopes: () => listScopes(platform),
         now: (scope) => sandboxes.now(scope),
         sandboxes,
@@ -299,8 +371,10 @@ export async function boot(
       });
       running.push(instance);
       for (const authenticator of instance.authenticators ?? []) access.addAuthenticator(authenticator);
+      if (instance.jobs !== undefined) jobs.handle(instance.jobs);
       undo.push(() => instance.stop());
       await app.register(instance.routes);
+      for (const consumer of instance.consumers ?? []) await events.consume(consumer, db);
     }
 
     limitConnections(app.server, config);
@@ -319,13 +393,15 @@ export async function boot(
     });
     const [address] = app.addresses();
     url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
-    if (startPolicies !== undefined) undo.push(startPolicies());
+    undo.push(() => jobs.stop());
+    await jobs.start();
     ready = true;
     return {
       app,
       url,
       databaseUrl: server.url,
       platform,
+      wakeRelay: events.wakeRelay,
       stop: async () => {
         ready = false;
         const timeout = setTimeout(() => app.server.closeAllConnections(), config.drain_timeout_ms);

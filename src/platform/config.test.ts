@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { kafkaSettingsOf } from './bus/kafka.ts';
 import { readConfig, StartupError, settings } from './config.ts';
 
 test('with nothing set, every setting has its documented default', () => {
@@ -33,7 +34,34 @@ test('with nothing set, every setting has its documented default', () => {
     identity_encryption_keys: [],
     session_idle_s: 1_800,
     session_lifetime_s: 43_200,
+    kafka_brokers: [],
+    kafka_tls: false,
+    kafka_tls_ca_file: undefined,
+    kafka_sasl_mechanism: undefined,
+    kafka_sasl_user: undefined,
+    kafka_sasl_password: undefined,
+    kafka_topic_prefix: 'financialapi.',
+    kafka_topic_partitions: 12,
+    kafka_topic_replication: 3,
+    kafka_content_mode: 'binary',
   });
+});
+
+test('brokers of Kafka are host and port; what is none, or half of a way to sign in, is refused', () => {
+  const brokers = 'kafka-1.example:9093, [::1]:9092,10.0.0.1:9092';
+  assert.deepEqual(readConfig({ KAFKA_BROKERS: brokers }).kafka_brokers, brokers.split(/, ?/));
+  for (const wrong of ['kafka', 'kafka:0', 'kafka:70000', 'kafka:9092,', 'https://kafka:9092', 'a b:1']) {
+    assert.throws(() => readConfig({ KAFKA_BROKERS: wrong }), /KAFKA_BROKERS is .*host:port/, wrong);
+  }
+  assert.throws(() => readConfig({ KAFKA_SASL_MECHANISM: 'GSSAPI' }), /SCRAM-SHA-512/);
+  assert.throws(
+    () => kafkaSettingsOf(readConfig({ KAFKA_BROKERS: 'kafka:1', KAFKA_SASL_MECHANISM: 'PLAIN' })),
+    /needs KAFKA_SASL_USER and KAFKA_SASL_PASSWORD/,
+  );
+  assert.throws(
+    () => kafkaSettingsOf(readConfig({ KAFKA_BROKERS: 'kafka:1', KAFKA_TLS_CA_FILE: '/none.pem' })),
+    /KAFKA_TLS_CA_FILE is "\/none.pem", which cannot be read: ENOENT/,
+  );
 });
 
 test('the documentation of a setting with a plain default names the value that is used', () => {
@@ -50,9 +78,14 @@ test('the documentation of a setting with a plain default names the value that i
         'outgoing_allow',
         'service_token_keys',
         'identity_encryption_keys',
+        'kafka_brokers',
+        'kafka_tls_ca_file',
+        'kafka_sasl_mechanism',
+        'kafka_sasl_user',
+        'kafka_sasl_password',
       ].includes(key),
   );
-  assert.equal(plain.length, 17);
+  assert.equal(plain.length, 22);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 

@@ -37,6 +37,7 @@ export type Config = {
   trust_proxy: number | readonly string[] | undefined;
   /** Keys that sign calls between processes, the current one first; empty: one of this process alone. */
   service_token_keys: readonly Buffer[];
+  events_kept_days: number;
   max_connections: number;
   max_connections_per_address: number;
   /** Networks that outgoing requests may reach though they are not public. */
@@ -47,6 +48,17 @@ export type Config = {
   session_lifetime_s: number;
   /** Networks of the proxies whose `Client-Cert` header is believed. */
   client_cert_proxies: readonly string[];
+  /** `host:port` of Kafka; empty: PostgreSQL is the bus. */
+  kafka_brokers: readonly string[];
+  kafka_tls: boolean;
+  kafka_tls_ca_file: string | undefined;
+  kafka_sasl_mechanism: (typeof saslMechanisms)[number] | undefined;
+  kafka_sasl_user: string | undefined;
+  kafka_sasl_password: string | undefined;
+  kafka_topic_prefix: string;
+  kafka_topic_partitions: number;
+  kafka_topic_replication: number;
+  kafka_content_mode: 'binary' | 'structured';
 };
 
 export type Setting<T> = {
@@ -140,6 +152,19 @@ function keyList(name: string, fallback: string, meaning: string): Setting<reado
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 const day_ms = 86_400_000;
+
+const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
+
+/** A text that there may be none of. */
+function optionalText(name: string, fallback: string, meaning: string): Setting<string | undefined> {
+  return { ...text(name, fallback, meaning), fallback: () => undefined };
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+function isBroker(text: string): boolean {
+  const port = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(text)?.[1];
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
+}
 
 /** Every setting, in the order in which the documentation shows them. */
 export const settings = {
@@ -290,6 +315,11 @@ export const settings = {
     'none: a key of this process alone, made at its start',
     'Key that signs calls between our own processes, the same in all of them. To rotate, append the new key everywhere, then put it first, then remove the old one.',
   ),
+  events_kept_days: integer(
+    'EVENTS_KEPT_DAYS',
+    { fallback: 90, min: 1, max: 36_500 },
+    'Days that events stay in the feed after they were carried.',
+  ),
   max_connections: integer(
     'MAX_CONNECTIONS',
     { fallback: 10_000, min: 10, max: 1_000_000 },
@@ -325,6 +355,79 @@ export const settings = {
     'none: only certificates of the connection itself count',
     'Proxies that end TLS before this server: the client certificate that they name in Client-Cert (RFC 9440) is believed. They must remove that header from what comes in.',
   ),
+  kafka_brokers: {
+    name: 'KAFKA_BROKERS',
+    meaning:
+      'Brokers of Kafka, which then carries events to those who consume them; some of them are enough.',
+    default: 'none: PostgreSQL carries them',
+    accepted: 'host:port, or several of them separated by commas',
+    secret: false,
+    fallback: () => [],
+    parse: (value) => {
+      const brokers = value.split(',').map((broker) => broker.trim());
+      return brokers.every(isBroker) ? brokers : undefined;
+    },
+  } satisfies Setting<readonly string[]>,
+  kafka_tls: {
+    name: 'KAFKA_TLS',
+    meaning: 'Whether Kafka is reached by TLS; KAFKA_TLS_CA_FILE implies it.',
+    default: 'false',
+    accepted: 'true, false, 1 or 0',
+    secret: false,
+    fallback: () => false,
+    parse: (value) => {
+      if (/^(true|1)$/i.test(value)) return true;
+      return /^(false|0)$/i.test(value) ? false : undefined;
+    },
+  } satisfies Setting<boolean>,
+  kafka_tls_ca_file: optionalText(
+    'KAFKA_TLS_CA_FILE',
+    'none: the authorities that Node.js trusts',
+    'PEM file of the authorities that may have signed the certificates of the brokers.',
+  ),
+  kafka_sasl_mechanism: {
+    name: 'KAFKA_SASL_MECHANISM',
+    meaning: 'How the server proves to Kafka who it is. PLAIN sends the password: use it with TLS only.',
+    default: 'none',
+    accepted: `one of ${saslMechanisms.join(', ')}`,
+    secret: false,
+    fallback: () => undefined,
+    parse: (value) => saslMechanisms.find((mechanism) => mechanism === value.toUpperCase()),
+  } satisfies Setting<(typeof saslMechanisms)[number] | undefined>,
+  kafka_sasl_user: optionalText('KAFKA_SASL_USER', 'none', 'User of KAFKA_SASL_MECHANISM.'),
+  kafka_sasl_password: {
+    ...optionalText('KAFKA_SASL_PASSWORD', 'none', 'Password of KAFKA_SASL_USER.'),
+    secret: true,
+  },
+  kafka_topic_prefix: {
+    name: 'KAFKA_TOPIC_PREFIX',
+    meaning: 'What the names of the topic and of the consumer groups begin with, one for each installation.',
+    default: 'financialapi.',
+    accepted: 'letters, digits, dots, dashes and underscores, 100 at most',
+    secret: false,
+    fallback: () => 'financialapi.',
+    parse: (value) => (/^[A-Za-z0-9._-]{1,100}$/.test(value) ? value : undefined),
+  } satisfies Setting<string>,
+  kafka_topic_partitions: integer(
+    'KAFKA_TOPIC_PARTITIONS',
+    { fallback: 12, min: 1, max: 10_000 },
+    'Partitions of the topic if the server makes it: most processes that can consume side by side. Never change it afterwards: order would be lost.',
+  ),
+  kafka_topic_replication: integer(
+    'KAFKA_TOPIC_REPLICATION',
+    { fallback: 3, min: 1, max: 7 },
+    'Brokers that keep each event if the server makes the topic; all but one must have it before it counts as carried.',
+  ),
+  kafka_content_mode: {
+    name: 'KAFKA_CONTENT_MODE',
+    meaning:
+      'How an event is laid into a message (CloudEvents Kafka protocol binding): binary, attributes in headers; structured, all of it in the value.',
+    default: 'binary',
+    accepted: 'binary or structured',
+    secret: false,
+    fallback: () => 'binary',
+    parse: (value) => (value === 'binary' || value === 'structured' ? value : undefined),
+  } satisfies Setting<'binary' | 'structured'>,
 };
 
 /** An address, or a network in CIDR notation. */
@@ -371,6 +474,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     address_limit_factor: read(settings.address_limit_factor),
     trust_proxy: read<number | readonly string[] | undefined>(settings.trust_proxy),
     service_token_keys: read<readonly Buffer[]>(settings.service_token_keys),
+    events_kept_days: read(settings.events_kept_days),
     max_connections: read(settings.max_connections),
     max_connections_per_address: read(settings.max_connections_per_address),
     outgoing_allow: read<readonly string[]>(settings.outgoing_allow),
@@ -378,6 +482,16 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     session_idle_s: read(settings.session_idle_s),
     session_lifetime_s: read(settings.session_lifetime_s),
     client_cert_proxies: read<readonly string[]>(settings.client_cert_proxies),
+    kafka_brokers: read<readonly string[]>(settings.kafka_brokers),
+    kafka_tls: read<boolean>(settings.kafka_tls),
+    kafka_tls_ca_file: read(settings.kafka_tls_ca_file),
+    kafka_sasl_mechanism: read<(typeof saslMechanisms)[number] | undefined>(settings.kafka_sasl_mechanism),
+    kafka_sasl_user: read(settings.kafka_sasl_user),
+    kafka_sasl_password: read(settings.kafka_sasl_password),
+    kafka_topic_prefix: read<string>(settings.kafka_topic_prefix),
+    kafka_topic_partitions: read(settings.kafka_topic_partitions),
+    kafka_topic_replication: read(settings.kafka_topic_replication),
+    kafka_content_mode: read<'binary' | 'structured'>(settings.kafka_content_mode),
   };
 }
 

@@ -77,6 +77,11 @@ export function readPage<Filters extends object, Place>(
   return { filters: content.filters, limit, after: content.after };
 }
 
+/** The cursor of what comes after a place, in a list with these filters. */
+export function cursorOf(filters: object, after: unknown): string {
+  return Buffer.from(JSON.stringify({ filters, after })).toString('base64url');
+}
+
 /** The page of `rows`, of which the caller fetched one more than the limit to see whether there is another page. */
 export function pageOf<Row, Item>(
   rows: readonly Row[],
@@ -89,8 +94,6 @@ export function pageOf<Row, Item>(
   return {
     data: shown.map(itemOf),
     next_cursor:
-      rows.length > page.limit && last !== undefined
-        ? Buffer.from(JSON.stringify({ filters: page.filters, after: placeOf(last) })).toString('base64url')
-        : null,
+      rows.length > page.limit && last !== undefined ? cursorOf(page.filters, placeOf(last)) : null,
   };
 }

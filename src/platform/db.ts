@@ -62,6 +62,11 @@ export interface Database extends Transaction {
   write<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** As `write`, but always rolled back: what `work` returns is what would have happened. */
   rehearse<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * A transaction that names no tenant: for functions of the database that look past tenants, and hold what they found
+   * locked until `work` returns, a minute at most.
+   */
+  across<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   session(): Session;
   connections(): Connections;
   close(): Promise<void>;
@@ -169,6 +174,8 @@ export function unavailableFor(error: unknown): Problem | undefined {
 }
 
 const MAX_ATTEMPTS = 3;
+/** How long a transaction across tenants may wait for what is done meanwhile elsewhere. */
+const ACROSS_IDLE_MS = 60_000;
 /** How much later than the server's statement timeout a server that says nothing at all is given up. */
 const SILENCE_MS = 5_000;
 
@@ -313,6 +320,23 @@ export function openDatabase(options: DatabaseOptions): Database {
     rows: (row, sql, parameters) => alone((tx) => tx.rows(row, sql, parameters)),
     run: (sql, parameters) => alone((tx) => tx.run(sql, parameters)),
     session,
+    across: async (work) => {
+      const client = await connect();
+      let broken: Error | undefined;
+      try {
+        await client.query(`begin; set local idle_in_transaction_session_timeout = ${ACROSS_IDLE_MS}`);
+        const result = await work(over(client));
+        await client.query('commit');
+        return result;
+      } catch (error) {
+        await client.query('rollback').catch((failure: Error) => {
+          broken = failure;
+        });
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
     read: (scope, work) =>
       retrying(1, () =>
         transaction('begin isolation level repeatable read read only', 'commit', scope, work),

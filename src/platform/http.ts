@@ -277,7 +277,7 @@ export function comesFromOwnPage({ headers }: FastifyRequest): boolean {
  * The caller, by `Authorization` or by the cookie of a browser's log-in. With a cookie, what changes something must
  * come from a page of this site (Fetch Metadata), since a browser sends cookies with requests that others made.
  */
-function identify(request: FastifyRequest, access: HttpOptions['access']): Promise<Caller> | Caller {
+export function identify(request: FastifyRequest, access: HttpOptions['access']): Promise<Caller> | Caller {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined) {
     const [, key] = bearer.exec(authorization) ?? [];

@@ -32,6 +32,7 @@ const prefixes = {
   aud: 'an audit record',
   ten: 'a tenant',
   rst: 'a reset of a sandbox',
+  run: 'a run of a job',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

@@ -5,9 +5,14 @@ import type { Api } from './http.ts';
 /** Where a service registers what it measures. Names begin with that of the service; units last. */
 export interface Metrics {
   /** A number that is read when it is scraped. */
-  gauge(name: string, help: string, read: () => number): void;
+  gauge(name: string, help: string, read: () => number | Promise<number>): void;
   /** A number for each value of a label, read when they are scraped. */
-  gauges(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void;
+  gauges(
+    name: string,
+    help: string,
+    label: string,
+    read: () => Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>,
+  ): void;
   counter<Label extends string>(name: string, help: string, labels: readonly Label[]): Counter<Label>;
   histogram(name: string, help: string, buckets: readonly number[]): Histogram;
 }
@@ -23,7 +28,12 @@ export function openMetrics(): MetricsOfServer {
   return {
     registry,
     gauge(name, help, read) {
-      const measured: Gauge = new Gauge({ name, help, registers, collect: () => measured.set(read()) });
+      const measured: Gauge = new Gauge({
+        name,
+        help,
+        registers,
+        collect: async () => measured.set(await read()),
+      });
     },
     gauges(name, help, label, read) {
       const measured: Gauge = new Gauge({
@@ -31,8 +41,9 @@ export function openMetrics(): MetricsOfServer {
         help,
         registers,
         labelNames: [label],
-        collect: () => {
-          for (const [value, number] of Object.entries(read())) measured.set({ [label]: value }, number);
+        collect: async () => {
+          for (const [value, number] of Object.entries(await read()))
+            measured.set({ [label]: value }, number);
         },
       });
     },

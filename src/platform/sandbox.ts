@@ -49,7 +49,7 @@ export interface Sandboxes {
     caller: Caller,
     by: { seconds: number } | { to: string },
     attempt: Attempt,
-  ): Promise<{ clock: Clock; replayed: boolean }>;
+  ): Promise<{ before: Clock | undefined; clock: Clock; replayed: boolean }>;
   /** Empties the sandbox, once for each idempotency key, in one transaction. */
   reset(
     caller: Caller,
@@ -82,11 +82,12 @@ function targetOf(by: { seconds: number } | { to: string }): { seconds: number |
   return 'seconds' in by ? { seconds: by.seconds, to: null } : { seconds: null, to: by.to };
 }
 
+/** Moves the clock and returns what it showed before. */
 async function moveClock(
   tx: Transaction,
   scope: Scope,
   by: { seconds: number } | { to: string },
-): Promise<void> {
+): Promise<Clock> {
   const { seconds, to } = targetOf(by);
   await tx.run(
     `insert into platform.clocks (tenant_id, environment, offset_s) values ($1, $2, 0) on conflict do nothing`,
@@ -115,6 +116,7 @@ async function moveClock(
     `update platform.clocks set offset_s = $3, updated_at = now() where tenant_id = $1 and environment = $2`,
     [scope.tenant_id, scope.environment, offset_s],
   );
+  return before;
 }
 
 /** A hundred years, as the table's constraint says. */
@@ -134,8 +136,13 @@ async function readReset(tx: Transaction, scope: Scope, id: string): Promise<Res
 /**
  * @param db the platform's own database
  * @param locks SQL functions of services that hold up their writers to the sandbox that is emptied
+ * @param beforeAdvance notes what is still to come by the clock, in the transaction that moves it
  */
-export function openSandboxes(db: Database, locks: readonly string[]): Sandboxes {
+export function openSandboxes(
+  db: Database,
+  locks: readonly string[],
+  beforeAdvance: (tx: Transaction, scope: Scope) => Promise<void> = () => Promise.resolve(),
+): Sandboxes {
   return {
     async now(scope) {
       const { now } = await db.read(scope, (tx) => readClock(tx, scope));
@@ -147,17 +154,19 @@ export function openSandboxes(db: Database, locks: readonly string[]): Sandboxes
     },
     async advance(caller, by, attempt) {
       assertSandbox(caller);
+      let before: Clock | undefined;
       const { replayed } = await once(
         db,
         caller,
         { ...attempt, request: canonicalRequest(by) },
         refuse,
         async (tx) => {
-          await moveClock(tx, caller, by);
+          await beforeAdvance(tx, caller);
+          before = await moveClock(tx, caller, by);
           return newUuid();
         },
       );
-      return { clock: await db.read(caller, (tx) => readClock(tx, caller)), replayed };
+      return { before, clock: await db.read(caller, (tx) => readClock(tx, caller)), replayed };
     },
     async reset(caller, seed, attempt) {
       assertSandbox(caller);

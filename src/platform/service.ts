@@ -7,8 +7,11 @@ import type { Authenticator } from './access/access.ts';
 import type { Caller } from './access/caller.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { AuditTrail } from './audit/write.ts';
+import type { EventTypes } from './bus/catalogue.ts';
+import type { Consumer } from './bus/consumer.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
+import type { JobHandlers, JobTypes } from './job/job.ts';
 import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -31,6 +34,8 @@ interface ServiceContext {
   outgoing: Outgoing;
   /** A token with which this service calls another for a caller, as `Authorization: Service …`; good for a minute. */
   serviceToken: (caller: Caller, audience: string) => Promise<string>;
+  /** Says that the service wrote into its outbox outside of a request, so that it is carried at once. */
+  wakeRelay: () => void;
   /** Every tenant and environment, for work that no caller asked for. */
   scopes: () => Promise<Scope[]>;
   /** What time it is for a tenant; the clock of a sandbox may be ahead. */
@@ -48,6 +53,10 @@ export interface RunningService {
   routes: FastifyPluginAsync;
   /** Ways to know callers that the service adds to the platform's own. */
   authenticators?: readonly Authenticator[];
+  /** What it does about events, of other services and its own. */
+  consumers?: readonly Consumer[];
+  /** What does the work of each job that the manifest declares. */
+  jobs?: JobHandlers;
   /** Ends the service's own work. Called after the last request was answered, before its database closes. */
   stop(): Promise<void>;
 }
@@ -60,11 +69,15 @@ export interface Service {
   problems: Record<string, ProblemType>;
   /** The permissions that its routes need, by name. */
   permissions: Permissions;
+  /** Its work that no request asks for, by name. */
+  jobs?: JobTypes;
   /**
    * SQL function, granted to the role `platform`, that holds up whoever writes to the sandbox of the transaction's tenant,
    * while it is emptied. What is emptied the migrations say: `platform.make_erasable`.
    */
   lock_sandbox?: string;
+  /** The events it tells, by type. */
+  publishes?: EventTypes;
   start(context: ServiceContext): Promise<RunningService> | RunningService;
 }
 

@@ -369,6 +369,7 @@ async function checkBooks({
     for (const { tenant_id } of rows) {
       for (const wrong of await audit(sql, { tenant_id, environment: 'sandbox' })) violation(wrong);
     }
+    for (const wrong of await checkCarried(sql)) violation(wrong);
   });
 
   for (const [id, { debits, credits }] of await readCounters(client)) {
@@ -384,6 +385,33 @@ async function checkBooks({
   if (integrity?.status !== 200 || integrity.body.ok !== true) {
     violation(`the integrity check says ${integrity?.status} ${JSON.stringify(integrity?.body)}`);
   }
+}
+
+/** What is wrong with the log of events, once everything is carried: something lost, carried twice or out of order. */
+async function checkCarried(sql: SqlClient): Promise<string[]> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const { rows } = await sql.query<{ events: string }>('select events from platform.relay_lag()');
+    if (rows[0]?.events === '0') break;
+    if (performance.now() > deadline) return [`${rows[0]?.events} events are not carried`];
+    await sleep(50);
+  }
+  const { rows } = await sql.query<{ wrong: string }>(
+    `select format('event %s of the outbox is %s times in the log', o.id, count(e.id)) as wrong
+     from (select tenant_id, environment, id from ledger.outbox union all
+       select tenant_id, environment, id from platform.outbox) o
+     left join platform.events e on (e.tenant_id, e.environment, e.id) = (o.tenant_id, o.environment, o.id)
+     group by o.id having count(e.id) <> 1
+     union all
+     select format('event %s of the log has position %s after %s', id, position, before) from (
+       select id, position, lag(position) over (partition by tenant_id, environment order by sequence) as before
+       from platform.events where position is not null) p where position <> before + 1
+     union all
+     select format('event %s of the log has sequence %s after %s', id, sequence, before) from (
+       select id, sequence, lag(sequence, 1, 0::bigint) over (partition by tenant_id, environment order by sequence) as before
+       from platform.events) s where sequence <> before + 1`,
+  );
+  return rows.map(({ wrong }) => wrong);
 }
 
 /** Ends what this run started and removes what it made. */

@@ -7,13 +7,14 @@ import type { Access } from '../access/access.ts';
 import type { Database } from '../db.ts';
 import type { Api } from '../http.ts';
 import { parseId } from '../ids.ts';
+import type { JobHandler } from '../job/job.ts';
 import { type Deciding, settleByProposer } from './decide.ts';
 import { openRulebook } from './policy.ts';
 import { Proposal } from './proposal.ts';
 import { propose } from './propose.ts';
 import { isSubject, type SubjectRoute } from './route.ts';
 import { approvalRoutes } from './routes.ts';
-import { startWorker } from './worker.ts';
+import { attendProposals } from './worker.ts';
 
 export interface ApprovalsOptions {
   /** The platform's own database. */
@@ -26,8 +27,8 @@ export interface ApprovalsOptions {
 export interface Approvals {
   /** Something about access changed: policies are read anew. */
   forget(): void;
-  /** Begins to attend to what is due, when every route is there. What it returns ends that, before the routes go. */
-  start: () => () => Promise<void>;
+  /** Attends to proposals that are due, once every route is there. */
+  attend: JobHandler;
   /** Reads policies no more. */
   stop(): Promise<void>;
 }
@@ -121,7 +122,7 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
 
   return {
     forget: () => void rulebook.refresh(),
-    start: () => startWorker(deciding, [...subjects.keys()]).stop,
+    attend: attendProposals(deciding, () => [...subjects.keys()]),
     stop: () => rulebook.stop(),
   };
 }

@@ -128,20 +128,36 @@ async function shownNow({ db }: Deciding, scope: Scope, uuid: string): Promise<P
   return db.read(scope, async (tx) => proposalOf(await getRow(tx, scope, uuid)));
 }
 
+/** A proposal after it was decided, and its status before. */
+export interface Decided {
+  before: ProposalRow['status'];
+  proposal: Proposal;
+}
+
+async function decided(
+  deciding: Deciding,
+  scope: Scope,
+  uuid: string,
+  { row, repeated }: Awaited<ReturnType<typeof decide>>,
+): Promise<Decided> {
+  return { before: repeated ? row.status : 'pending', proposal: await shownNow(deciding, scope, uuid) };
+}
+
 /** Approves a proposal of somebody else and carries it out. */
 export async function approve(
   deciding: Deciding,
   caller: Caller,
   uuid: string,
   { reason }: Static<typeof ApprovalRequest>,
-): Promise<Proposal> {
-  const { row, repeated } = await decide(deciding, caller, uuid, 'approved', reason);
+): Promise<Decided> {
+  const decision = await decide(deciding, caller, uuid, 'approved', reason);
+  const { row, repeated } = decision;
   const route = deciding.routeOf(row.route);
   // Where the service is another process's, its worker carries it out.
   if (!repeated && route !== undefined && route.approval.answers_secret !== true) {
     await execute(deciding, caller, row, route);
   }
-  return shownNow(deciding, caller, uuid);
+  return decided(deciding, caller, uuid, decision);
 }
 
 /** Rejects a proposal of somebody else, saying why. */
@@ -150,17 +166,17 @@ export async function reject(
   caller: Caller,
   uuid: string,
   { reason }: Static<typeof RejectionRequest>,
-): Promise<Proposal> {
-  const { row } = await decide(deciding, caller, uuid, 'rejected', reason);
-  await giveBack(deciding, caller, row);
-  return shownNow(deciding, caller, uuid);
+): Promise<Decided> {
+  const decision = await decide(deciding, caller, uuid, 'rejected', reason);
+  await giveBack(deciding, caller, decision.row);
+  return decided(deciding, caller, uuid, decision);
 }
 
 /** Takes a proposal of one's own back. */
-export async function cancel(deciding: Deciding, caller: Caller, uuid: string): Promise<Proposal> {
-  const { row } = await decide(deciding, caller, uuid, 'cancelled', undefined);
-  await giveBack(deciding, caller, row);
-  return shownNow(deciding, caller, uuid);
+export async function cancel(deciding: Deciding, caller: Caller, uuid: string): Promise<Decided> {
+  const decision = await decide(deciding, caller, uuid, 'cancelled', undefined);
+  await giveBack(deciding, caller, decision.row);
+  return decided(deciding, caller, uuid, decision);
 }
 
 /** Releases what was set aside for a proposal that is over. What fails is left to the worker. */

@@ -116,7 +116,7 @@ export function setPolicy(
   action: string,
   body: PolicyRequest,
   ifMatch: string | undefined,
-): Promise<VersionedPolicy & { made: boolean }> {
+): Promise<VersionedPolicy & { before: Policy | undefined }> {
   assertThresholds(body.above ?? []);
   return db.write(caller, async (tx) => {
     await tx.run(lockOf, [lockNameOf(caller, action)]);
@@ -138,25 +138,26 @@ export function setPolicy(
         caller.principal.id,
       ],
     );
-    return { ...(await getPolicy(tx, caller, action)), made: before === undefined };
+    return { ...(await getPolicy(tx, caller, action)), before: before?.policy };
   });
 }
 
-/** Takes a policy away. What it made wait goes on waiting. */
+/** Takes a policy away, and returns what it was. What it made wait goes on waiting. */
 export function removePolicy(
   db: Database,
   caller: Caller,
   action: string,
   ifMatch: string | undefined,
-): Promise<void> {
+): Promise<Policy> {
   return db.write(caller, async (tx) => {
     await tx.run(lockOf, [lockNameOf(caller, action)]);
-    const { version } = await getPolicy(tx, caller, action);
+    const { policy, version } = await getPolicy(tx, caller, action);
     assertMatches(ifMatch, version, 'the policy');
     await tx.run(
       'delete from platform.approval_policies where tenant_id = $1 and environment = $2 and action = $3',
       [caller.tenant_id, caller.environment, action],
     );
+    return policy;
   });
 }
 

@@ -40,7 +40,7 @@ const Who = Type.Object({
   name: Type.String(),
 });
 
-const Result = Type.Object({
+export const Result = Type.Object({
   status: Type.Integer({ description: 'HTTP status that the request was answered with' }),
   location: Type.Optional(Type.String({ description: 'What it created' })),
   body: Type.Optional(

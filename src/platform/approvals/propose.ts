@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { redactorOf } from '../access/redaction.ts';
 import type { Database, Scope, Transaction } from '../db.ts';
 import { canonicalRequest, idempotencyKey, keyReused } from '../idempotency.ts';
 import { formatId, newUuid } from '../ids.ts';
@@ -11,7 +12,16 @@ import { behind } from './behind.ts';
 import { refuse } from './errors.ts';
 import { addProposalEvent } from './event.ts';
 import { isAbove, type Rule, type Rules } from './policy.ts';
-import { findRow, namesOf, ProposalRow, proposalColumns, proposalOf, who } from './proposal.ts';
+import {
+  findRow,
+  namesOf,
+  Proposal,
+  ProposalRow,
+  proposalColumns,
+  proposalOf,
+  Result,
+  who,
+} from './proposal.ts';
 import type { Reservation, SubjectRoute } from './route.ts';
 
 /** After which a process that was reserving is taken for dead. Every step of it has a shorter time limit. */
@@ -79,11 +89,23 @@ async function findKept(db: Database, scope: Scope, key: string): Promise<Propos
   return row;
 }
 
+/** The routes that answer with proposals mask what their own schemas mark, and this answer is none of theirs. */
+const redactProposal = redactorOf(Proposal);
+const redactResult = redactorOf(Result);
+
 /** Answers with a proposal: it is neither done nor refused (RFC 9110, section 15.3.3). */
-function answerProposed(reply: FastifyReply, row: ProposalRow, replayed: boolean): FastifyReply {
+function answerProposed(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  row: ProposalRow,
+  replayed: boolean,
+): FastifyReply {
   const proposal = proposalOf(row);
   if (replayed) reply.header('idempotent-replayed', 'true');
-  return reply.code(202).header('location', `/api/v2/proposals/${proposal.id}`).send(proposal);
+  return reply
+    .code(202)
+    .header('location', `/api/v2/proposals/${proposal.id}`)
+    .send(redactProposal(proposal, request.caller, row.action));
 }
 
 /** What a request is told that was proposed before. Undefined: its route tells what came of it. */
@@ -108,12 +130,13 @@ function answerKept(
       return undefined;
     case 'approved': {
       const proposer = row.proposed_by.id === request.caller.principal.id;
-      if (route.approval.answers_secret !== true || !proposer) return answerProposed(reply, row, true);
+      if (route.approval.answers_secret !== true || !proposer)
+        return answerProposed(request, reply, row, true);
       request.approved = { proposal_id: formatId('prp', row.id), holds: row.reserved };
       return undefined;
     }
     case 'pending':
-      return answerProposed(reply, row, true);
+      return answerProposed(request, reply, row, true);
     default: {
       const problem = refuse(
         'proposal_not_carried_out',
@@ -122,7 +145,7 @@ function answerKept(
           proposal_id: formatId('prp', row.id),
           proposal_status: row.status,
           ...(row.reason === null ? {} : { reason: row.reason }),
-          ...(row.result === null ? {} : { result: row.result }),
+          ...(row.result === null ? {} : { result: redactResult(row.result, request.caller, row.action) }),
         },
       );
       problem.replayed = true;
@@ -186,6 +209,7 @@ export async function propose(
     const reservation = await approval.reserve?.(request);
     await reservation?.place({ proposal_id, expires_at, dry_run: true });
     answerProposed(
+      request,
       reply,
       {
         ...draft,
@@ -265,7 +289,7 @@ export async function propose(
   }
   const row = await db.read(caller, (tx) => findRow(tx, caller, draft.id));
   if (row === undefined) throw new Error(`proposal ${proposal_id} was made and is not there`);
-  answerProposed(reply, row, false);
+  answerProposed(request, reply, row, false);
   return true;
 }
 

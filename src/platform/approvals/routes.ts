@@ -1,12 +1,21 @@
 /** Every endpoint of approval policies and proposals: method, path, permission, schema, call. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { Page } from '../cursor.ts';
 import type { Database } from '../db.ts';
 import { etagOf, IfMatchHeaders } from '../etag.ts';
 import { ProblemBody } from '../http.ts';
 import { Id, uuidOf } from '../ids.ts';
-import { ApprovalRequest, approve, cancel, type Deciding, RejectionRequest, reject } from './decide.ts';
+import {
+  ApprovalRequest,
+  approve,
+  cancel,
+  type Decided,
+  type Deciding,
+  RejectionRequest,
+  reject,
+} from './decide.ts';
 import { refuse } from './errors.ts';
 import {
   getPolicy,
@@ -57,6 +66,22 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
     }
   }
 
+  /** Notes for the record of a decision what it changed. What was asked stands in the record of the proposal. */
+  function noteDecision(request: FastifyRequest, { before, proposal }: Decided): Proposal {
+    const { id, status, action, reason, result } = proposal;
+    request.audit({
+      subject: id,
+      before: { status: before },
+      after: {
+        status,
+        action,
+        ...(reason === undefined ? {} : { reason }),
+        ...(result === undefined ? {} : { result }),
+      },
+    });
+    return proposal;
+  }
+
   return async (app) => {
     app.get(
       '/api/v2/approval-policies',
@@ -102,11 +127,14 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
           response: { 200: Policy, 201: Policy, ...refusals },
         },
       },
-      async ({ caller, params: { action }, body, headers }, reply) => {
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
+        const { action } = params;
         assertSubject(action, body.above !== undefined);
-        const { policy, version, made } = await setPolicy(db, caller, action, body, headers['if-match']);
+        const { policy, version, before } = await setPolicy(db, caller, action, body, headers['if-match']);
+        request.audit({ subject: action, ...(before === undefined ? {} : { before }), after: policy });
         await rulebook.refresh();
-        reply.code(made ? 201 : 200).header('etag', etagOf(version));
+        reply.code(before === undefined ? 201 : 200).header('etag', etagOf(version));
         return policy;
       },
     );
@@ -123,8 +151,10 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
           response: { 204: Type.Null(), ...refusals },
         },
       },
-      async ({ caller, params, headers }, reply) => {
-        await removePolicy(db, caller, params.action, headers['if-match']);
+      async (request, reply) => {
+        const { caller, params, headers } = request;
+        const before = await removePolicy(db, caller, params.action, headers['if-match']);
+        request.audit({ subject: before.action, before });
         await rulebook.refresh();
         return reply.code(204).send(null);
       },
@@ -173,7 +203,13 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
           response: { 200: Proposal, ...refusals },
         },
       },
-      async ({ caller, params, body }) => approve(deciding, caller, uuidOf('prp', params.proposal_id), body),
+      async (request) => {
+        const { caller, params, body } = request;
+        return noteDecision(
+          request,
+          await approve(deciding, caller, uuidOf('prp', params.proposal_id), body),
+        );
+      },
     );
 
     app.post(
@@ -188,7 +224,10 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
           response: { 200: Proposal, ...refusals },
         },
       },
-      async ({ caller, params, body }) => reject(deciding, caller, uuidOf('prp', params.proposal_id), body),
+      async (request) => {
+        const { caller, params, body } = request;
+        return noteDecision(request, await reject(deciding, caller, uuidOf('prp', params.proposal_id), body));
+      },
     );
 
     app.post(
@@ -202,7 +241,10 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
           response: { 200: Proposal, ...refusals },
         },
       },
-      async ({ caller, params }) => cancel(deciding, caller, uuidOf('prp', params.proposal_id)),
+      async (request) => {
+        const { caller, params } = request;
+        return noteDecision(request, await cancel(deciding, caller, uuidOf('prp', params.proposal_id)));
+      },
     );
   };
 }

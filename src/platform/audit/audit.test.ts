@@ -404,7 +404,12 @@ async function withoutTrail(isFull: boolean): Promise<Api> {
     log: pino({ level: 'silent' }),
     publicUrl,
   });
-  const trail = { record: async () => false, isFull: () => isFull, stop: async () => {} };
+  const trail = {
+    record: async () => false,
+    intend: async () => newUuid(),
+    isFull: () => isFull,
+    stop: async () => {},
+  };
   mountAudit(app, { trail, metrics: openMetrics(), publicUrl });
   const config = { permission: 'things:read' };
   app.post('/api/things', { config }, async () => ({ done: true }));

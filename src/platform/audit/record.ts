@@ -23,6 +23,10 @@ declare module 'fastify' {
      */
     audit_written: boolean;
   }
+  interface FastifyContextConfig {
+    /** The route writes the record in the commit of what it does, so that no intent need be written before. */
+    records_in_commit?: boolean;
+  }
 }
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -40,6 +44,16 @@ function isAudited(request: FastifyRequest): boolean {
   if (caller === undefined) return false;
   const { config } = request.routeOptions;
   return !safeMethods.has(request.method) || config.changes_state === true || isSensitiveRead(request);
+}
+
+/** What was written down of requests before their routes ran. */
+const intents = new WeakMap<FastifyRequest, string>();
+
+/** Whether a request will change something that its record is written after. */
+function isIntended(request: FastifyRequest): boolean {
+  const { permission, records_in_commit } = request.routeOptions.config;
+  if (permission === undefined || records_in_commit === true) return false;
+  return isAudited(request) && !isSensitiveRead(request) && !isDryRun(request.query);
 }
 
 function isDryRun(query: unknown): boolean {
@@ -92,8 +106,10 @@ function outcomeOf(status: number): AuditRecord['outcome'] {
 function recordOf(request: FastifyRequest, reply: FastifyReply): AuditRecord {
   const code = problemCodeOf(request);
   const subject = subjectOf(request, reply);
+  const intent = intents.get(request);
   return {
     ...attributionOf(request),
+    ...(intent === undefined ? {} : { intent }),
     outcome: outcomeOf(reply.statusCode),
     status: reply.statusCode,
     ...(code === undefined ? {} : { code }),
@@ -149,12 +165,28 @@ export function mountAudit(
     done();
   });
 
+  // Before whatever else a route does beside checking what it was sent.
+  app.addHook('preHandler', (request, reply, done) => {
+    if (!isIntended(request)) {
+      done();
+      return;
+    }
+    const subject = subjectOf(request, reply);
+    trail.intend({ ...attributionOf(request), ...(subject === undefined ? {} : { subject }) }).then(
+      (intent) => {
+        intents.set(request, intent);
+        done();
+      },
+      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+    );
+  });
+
   app.addHook('onSend', (request, reply, payload, done) => {
     if (!isOfApi(request)) {
       done(null, payload);
       return;
     }
-    if (reply.statusCode === 401) {
+    if (reply.statusCode === 401 && !intents.has(request)) {
       unauthenticated.inc();
       done(null, payload);
       return;

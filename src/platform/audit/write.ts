@@ -38,7 +38,12 @@ export interface AuditRecord extends Scope, AuditedChange {
   dry_run?: boolean;
   /** Whether it was the repetition of a request, which did nothing. */
   replayed?: boolean;
+  /** What `intend` returned for the same request. */
+  intent?: string;
 }
+
+/** A record before there is an outcome. */
+export type AuditIntent = Omit<AuditRecord, 'outcome' | 'status' | 'code' | 'replayed' | 'intent'>;
 
 export interface AuditTrail {
   /**
@@ -46,6 +51,11 @@ export interface AuditTrail {
    * for two seconds: the record is kept in memory then and tried again. Never rejects.
    */
   record(record: AuditRecord): Promise<boolean>;
+  /**
+   * Writes down that something is begun, so that it is on record whatever becomes of this process. The record that names
+   * what this returns takes its place. Rejects where the database cannot be written: then nothing may be begun.
+   */
+  intend(intent: AuditIntent): Promise<string>;
   /** Whether so many records wait for the database that nothing more should be begun which needs one. */
   isFull(): boolean;
   /** Writes what waits, as far as the database lets it within a few seconds. */
@@ -110,7 +120,7 @@ const shortPrincipal = ({ kind, id, name }: Principal) => ({
 });
 
 /** A record as the object that `platform.append_audit` takes, as JSON text. */
-export function rowOf(id: string, record: AuditRecord, withDetail: boolean): string {
+export function rowOf(id: string, record: AuditIntent & Partial<AuditRecord>, withDetail: boolean): string {
   const principal = shortPrincipal(record.principal);
   const row = JSON.stringify({
     tenant_id: record.tenant_id,
@@ -198,7 +208,17 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
   }
 
   async function append(batch: readonly Waiting[]): Promise<void> {
-    await session.run('select platform.append_audit($1)', [`[${batch.map(({ row }) => row).join(',')}]`]);
+    const rows = `[${batch.map(({ row }) => row).join(',')}]`;
+    const intents = batch.flatMap(({ record: { tenant_id, environment, intent } }) =>
+      intent === undefined ? [] : [{ tenant_id, environment, id: intent }],
+    );
+    if (intents.length === 0) await session.run('select platform.append_audit($1)', [rows]);
+    else {
+      await session.run('select platform.append_audit($1), platform.forget_audit_intents($2)', [
+        rows,
+        JSON.stringify(intents),
+      ]);
+    }
     for (const { record, tell } of batch) {
       written.inc({ outcome: record.outcome });
       tell?.(true);
@@ -304,6 +324,11 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
         }
         if (!busy) working = work();
       });
+    },
+    async intend(intent) {
+      const id = newUuid();
+      await db.run('select platform.intend_audit($1)', [rowOf(id, intent, false)]);
+      return id;
     },
     isFull: () => queue.length >= capacity,
     async stop() {

@@ -124,7 +124,7 @@ const passed = (statuses: readonly number[]) => statuses.filter((status) => stat
 
 async function eventsOf({ tenant_id }: Scope) {
   const { rows } = await superuser.query(
-    `select type, subject, data::json ->> 'threshold_percent' as percent, sequence::int from platform.outbox
+    `select type, aggregateid as subject, payload::json ->> 'threshold_percent' as percent, sequence::int from platform.outbox
      where tenant_id = $1 order by sequence`,
     [tenant_id],
   );

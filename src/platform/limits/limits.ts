@@ -90,7 +90,11 @@ const REMEMBERED_ADDRESSES = 100_000;
 /** Windows in one statement. */
 const SAVED_AT_ONCE = 5_000;
 const KEPT_FOR_MS = 92 * 86_400_000;
-const FORGET_EVERY_MS = 86_400_000;
+
+/** Removes counts that are older than anybody can ask for. */
+export async function forgetOldCounts(db: Database): Promise<void> {
+  await forgetCounts(db, Date.now() - KEPT_FOR_MS);
+}
 const AWAY_RETRY_AFTER_S = 1;
 
 export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimits {
@@ -354,7 +358,6 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
   }
 
   let flushing: Promise<void> = Promise.resolve();
-  let forgotAt = Number.NEGATIVE_INFINITY;
 
   async function save(): Promise<void> {
     const saving = unsaved;
@@ -404,12 +407,6 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
       onError(error, 'requests that were counted could not be kept yet'),
     );
     await tellAll();
-    if (now() - forgotAt >= FORGET_EVERY_MS) {
-      forgotAt = now();
-      await forgetCounts(db, now() - KEPT_FOR_MS).catch((error: unknown) =>
-        onError(error, 'old counts of requests could not be removed'),
-      );
-    }
   }
 
   function flush(): Promise<void> {

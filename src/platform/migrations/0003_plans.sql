@@ -78,8 +78,10 @@ create table platform.outbox (
   position bigint,
   type text not null,
   source text not null,
-  subject text not null,
-  data text not null,
+  aggregatetype text not null,
+  aggregateid text not null,
+  payload text not null,
+  traceparent text,
   specversion text not null default '1.0',
   datacontenttype text not null default 'application/json',
   primary key (tenant_id, environment, sequence)

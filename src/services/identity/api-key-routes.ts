@@ -136,14 +136,14 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { key_id } = request.params;
-        const { created, replayed } = await rotateApiKey(
+        const { before, created, replayed } = await rotateApiKey(
           keys,
           request.caller,
           uuidOf('key', key_id),
           request.body,
           attemptOf(request, `/api/v2/api-keys/${key_id}/rotations`),
         );
-        request.audit({ subject: key_id, ...(replayed ? {} : { after: withoutKey(created) }) });
+        request.audit({ subject: key_id, ...(replayed ? {} : { before, after: withoutKey(created) }) });
         answerCreated(reply, `/api/v2/api-keys/${created.id}`, replayed);
         return created;
       },

@@ -373,8 +373,9 @@ export async function rotateApiKey(
   uuid: string,
   body: Static<typeof RotationRequest>,
   attempt: Attempt,
-): Promise<{ created: Static<typeof NewApiKey>; replayed: boolean }> {
+): Promise<{ before: ApiKey | undefined; created: Static<typeof NewApiKey>; replayed: boolean }> {
   const key = newKey(caller.environment);
+  let before: ApiKey | undefined;
   const { id, replayed } = await once(
     db,
     caller,
@@ -387,6 +388,7 @@ export async function rotateApiKey(
       );
       const old = await getApiKey(tx, caller, uuid);
       if (old.status === 'revoked') throw refuse('api_key_revoked', `${old.id} is revoked.`);
+      before = old;
       const [limits] = await tx.rows(
         LimitsRow,
         'select limits_id from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3',
@@ -411,7 +413,7 @@ export async function rotateApiKey(
     },
   );
   const created = await db.read(caller, (tx) => getApiKey(tx, caller, id));
-  return { created: replayed ? created : { ...created, key }, replayed };
+  return { before, created: replayed ? created : { ...created, key }, replayed };
 }
 
 /** Revokes a key, in every process at once. One that is revoked stays so. */

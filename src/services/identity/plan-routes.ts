@@ -70,6 +70,7 @@ export function planRoutes(db: Database, limits: ReadLimits): FastifyPluginAsync
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/plans');
         const { thing, version, replayed } = await createPlan(db, request.caller, request.body, attempt);
+        request.audit({ subject: thing.name, ...(replayed ? {} : { after: thing }) });
         answerCreated(reply, `/api/v2/plans/${thing.name}`, replayed);
         reply.header('etag', etagOf(version));
         return thing;
@@ -102,8 +103,11 @@ export function planRoutes(db: Database, limits: ReadLimits): FastifyPluginAsync
           response: { 200: Plan, ...refusals },
         },
       },
-      async ({ caller, params, body, headers }, reply) => {
-        const { thing, version } = await editPlan(db, caller, params.name, body, headers['if-match']);
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
+        const edited = await editPlan(db, caller, params.name, body, headers['if-match']);
+        const { before, thing, version } = edited;
+        request.audit({ subject: thing.name, before, after: thing });
         reply.header('etag', etagOf(version));
         return thing;
       },
@@ -141,9 +145,11 @@ export function planRoutes(db: Database, limits: ReadLimits): FastifyPluginAsync
           response: { 200: Quota, ...refusals },
         },
       },
-      async ({ params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { params, body, headers } = request;
         const scope = { tenant_id: uuidOf('ten', params.tenant_id), environment: params.environment };
-        const { thing, version } = await setQuota(db, scope, body, headers['if-match']);
+        const { before, thing, version } = await setQuota(db, scope, body, headers['if-match']);
+        request.audit({ before, after: thing });
         reply.header('etag', etagOf(version));
         return thing;
       },

@@ -57,7 +57,7 @@ async function eventually(check: () => Promise<boolean>): Promise<void> {
 
 const eventsOf = async (bank: TestTenant) => {
   const { rows } = await superuser.query(
-    'select sequence::int, type, subject, source, data::json from platform.outbox where tenant_id = $1 order by sequence',
+    'select sequence::int, type, aggregateid as subject, source, payload::json as data from platform.outbox where tenant_id = $1 order by sequence',
     [bank.scope.tenant_id],
   );
   return rows;

@@ -192,7 +192,7 @@ export function editPlan(
   name: string,
   body: Static<typeof EditPlanRequest>,
   ifMatch: string | undefined,
-): Promise<Versioned<Plan>> {
+): Promise<Versioned<Plan> & { before: Plan }> {
   assertWindows(body.windows);
   return db.write(scope, async (tx) => {
     await tx.run(
@@ -223,7 +223,7 @@ export function editPlan(
     // Two who edit the built-in plan at once have no row to wait for each other at.
     if (changed === 0)
       throw refuseRequest('precondition_failed', 'The plan was edited by somebody else at the same time.');
-    return getPlan(tx, scope, name);
+    return { before, ...(await getPlan(tx, scope, name)) };
   });
 }
 
@@ -302,10 +302,10 @@ export function setQuota(
   scope: Scope,
   { windows }: Static<typeof QuotaRequest>,
   ifMatch: string | undefined,
-): Promise<Versioned<Static<typeof Quota>>> {
+): Promise<Versioned<Static<typeof Quota>> & { before: Static<typeof Quota> }> {
   assertWindows(windows);
   return db.write(scope, async (tx) => {
-    const { version } = await getQuota(tx, scope);
+    const { thing: before, version } = await getQuota(tx, scope);
     assertMatches(ifMatch, version, 'the quota');
     const changed = await tx.run(
       `insert into platform.tenant_quotas as q (tenant_id, environment, windows) values ($1, $2, $3)
@@ -316,7 +316,7 @@ export function setQuota(
     );
     if (changed === 0)
       throw refuseRequest('precondition_failed', 'The quota was set by somebody else at the same time.');
-    return getQuota(tx, scope);
+    return { before, ...(await getQuota(tx, scope)) };
   });
 }
 

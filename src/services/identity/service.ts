@@ -25,6 +25,18 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
     migrations: fileURLToPath(new URL('migrations', import.meta.url)),
     problems: refuse.types,
     permissions,
+    jobs: {
+      'identity.remove_expired_sign_ins': {
+        meaning: 'Removes sessions that ended long ago, and attempts to sign in that nobody finished',
+        per: 'system',
+        schedule: { every_s: 600 },
+      },
+      'identity.remove_expired_tokens': {
+        meaning: 'Removes codes, tokens and grants of OAuth that have expired',
+        per: 'system',
+        schedule: { every_s: 600 },
+      },
+    },
     async start(context) {
       const {
         db,
@@ -46,7 +58,6 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         permissions: catalogue,
         secrets,
         config,
-        log,
         scopes,
         publicUrl,
         outgoing: guardedFetch,
@@ -81,10 +92,18 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           oauth.authenticator,
           deviceAuthenticator({ db, permissions: catalogue, publicUrl }),
         ],
-        stop: async () => {
-          await oauth.stop();
-          await people.stop();
+        jobs: {
+          'identity.remove_expired_sign_ins': {
+            run: async ({ signal }) => {
+              await people.sweep(signal);
+              return undefined;
+            },
+          },
+          'identity.remove_expired_tokens': {
+            run: async ({ signal }) => ({ artifacts: await oauth.sweep(signal) }),
+          },
         },
+        stop: () => Promise.resolve(),
       };
     },
   });

@@ -7,7 +7,7 @@ import { type Database, openDatabase } from '../../platform/db.ts';
 import { parseId } from '../../platform/ids.ts';
 import { openLog } from '../../platform/log.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
-import { type HoldExpiry, startHoldExpiry } from './expire-holds.ts';
+import { expireDueHolds, scopesWithDueHolds } from './expire-holds.ts';
 import { openPostingQueue, type PostingQueue } from './posting.ts';
 
 let platform: TestPlatform;
@@ -98,6 +98,37 @@ async function expiries(): Promise<object> {
   return rows[0];
 }
 
+interface HoldExpiry {
+  stop: () => Promise<void>;
+}
+
+/** Expires what is due of everybody, again and again, held back by no lock of the job: as if two processes had it. */
+function startHoldExpiry(
+  books: { db: Database; posting: PostingQueue },
+  log: ReturnType<typeof openLog>,
+): HoldExpiry {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const run = async () => {
+    while (!signal.aborted) {
+      try {
+        for (const scope of await scopesWithDueHolds(books))
+          await expireDueHolds(books, scope, { signal, log });
+      } catch (error) {
+        if (!signal.aborted) log.error({ err: error }, 'due holds could not be looked for');
+      }
+      await setTimeout(100);
+    }
+  };
+  const running = run();
+  return {
+    stop: () => {
+      stopping.abort();
+      return running;
+    },
+  };
+}
+
 /** A loop with a database and queue of its own, as another process has, beside that of the platform. */
 function anotherProcess(log = openLog('fatal')): { db: Database; posting: PostingQueue; expiry: HoldExpiry } {
   const db = openDatabase({
@@ -169,7 +200,7 @@ test('when its time has come, what remains of a hold is released by itself', asy
   assert.deepEqual((await bank.get('/api/v2/holds?status=expired')).data, [hold]);
 
   const { rows } = await superuser.query(
-    'select type, position::int, data::json from ledger.outbox where subject = $1 order by sequence desc limit 1',
+    'select type, position::int, payload::json as data from ledger.outbox where aggregateid = $1 order by sequence desc limit 1',
     [parseId('hld', id)],
   );
   const [event] = rows;

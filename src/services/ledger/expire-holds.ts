@@ -1,16 +1,14 @@
 /** Releases what remains of holds whose time has come. The work of the system: no caller asks for it. */
-import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { Scope } from '../../platform/db.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
+import type { JobHandler } from '../../platform/job/job.ts';
 import type { Books } from './books.ts';
 import { holdEvent, holdLegs } from './hold-terms.ts';
 import type { Command } from './posting.ts';
 
-/** How long nothing is looked for after a pass that expired nothing. */
-const PAUSE_MS = 1_000;
 /** Holds that one pass takes of a tenant at most, and holds that it looks at to see whose are due. */
 const HOLDS_A_PASS = 100;
 
@@ -60,64 +58,53 @@ async function dueHolds(books: Books, scope: Scope): Promise<DueRow[]> {
   );
 }
 
-export interface HoldExpiry {
-  /** Resolves when the pass under way, if any, is over; there is none after it. */
-  stop: () => Promise<void>;
+/** Whether the hold has expired. Throws where that was refused for another reason than that it is not due. */
+async function expire(books: Books, scope: Scope, hold: DueRow): Promise<boolean> {
+  const [outcome] = await books.posting.submit(scope, [expireCommand(hold)]);
+  if (outcome?.code === null) return true;
+  // Captured, released or extended between the look and the posting.
+  if (outcome?.code === 'hold_not_due') return false;
+  throw new Error(`expiring came to ${outcome?.code}`);
 }
 
-/** Expires holds from now on, within about a second of their time. What fails is logged and tried again. */
-export function startHoldExpiry(books: Books, log: FastifyBaseLogger): HoldExpiry {
-  const stopping = new AbortController();
-  const { signal } = stopping;
+/** Tenants and environments with holds whose time has come. */
+export function scopesWithDueHolds({ db }: Pick<Books, 'db'>): Promise<Scope[]> {
+  return db.rows(ScopeRow, 'select * from ledger.scopes_with_due_holds($1)', [HOLDS_A_PASS]);
+}
 
-  /** Whether the hold has expired. */
-  async function expire(scope: Scope, hold: DueRow): Promise<boolean> {
-    try {
-      const [outcome] = await books.posting.submit(scope, [expireCommand(hold)]);
-      if (outcome?.code === null) return true;
-      // Captured, released or extended between the look and the posting.
-      if (outcome?.code === 'hold_not_due') return false;
-      throw new Error(`expiring came to ${outcome?.code}`);
-    } catch (error) {
+/** Expires what is due of one tenant and says how many holds that were. What fails is logged, and the first thrown. */
+export async function expireDueHolds(
+  books: Books,
+  scope: Scope,
+  { signal, log }: { signal: AbortSignal; log: FastifyBaseLogger },
+): Promise<number> {
+  let holds = 0;
+  while (!signal.aborted) {
+    const due = await dueHolds(books, scope);
+    // Each for itself, so that one that fails leaves the others alone; the queue gathers them into one commit.
+    const done = await Promise.allSettled(due.map((hold) => expire(books, scope, hold)));
+    const failures = done.flatMap((outcome, index) => {
+      const hold = due[index];
+      return outcome.status === 'rejected' && hold !== undefined ? [{ error: outcome.reason, hold }] : [];
+    });
+    for (const { error, hold } of failures) {
       log.error({ err: error, ...scope, hold_id: formatId('hld', hold.id) }, 'a hold could not be expired');
-      return false;
     }
+    const expired = done.filter((outcome) => outcome.status === 'fulfilled' && outcome.value).length;
+    holds += expired;
+    // More may be due than one pass takes.
+    if (expired > 0) continue;
+    const [first] = failures;
+    if (first !== undefined) throw first.error;
+    return holds;
   }
+  return holds;
+}
 
-  /** Whether anything was expired: more may be due then than one pass takes. */
-  async function pass(): Promise<boolean> {
-    const scopes = await books.db.rows(ScopeRow, 'select * from ledger.scopes_with_due_holds($1)', [
-      HOLDS_A_PASS,
-    ]);
-    let expired = false;
-    for (const scope of scopes) {
-      if (signal.aborted) return false;
-      const due = await dueHolds(books, scope);
-      // Each for itself, so that one that fails leaves the others alone; the queue gathers them into one commit.
-      const done = await Promise.all(due.map((hold) => expire(scope, hold)));
-      expired ||= done.some(Boolean);
-    }
-    return expired;
-  }
-
-  async function run(): Promise<void> {
-    while (!signal.aborted) {
-      const expired = await pass().catch((error: unknown) => {
-        log.error({ err: error }, 'due holds could not be looked for');
-        return false;
-      });
-      if (expired) continue;
-      await setTimeout(PAUSE_MS, undefined, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
-    }
-  }
-
-  const running = run();
+/** Expires holds, within about a second of their time. */
+export function holdExpiry(books: Books): JobHandler {
   return {
-    stop: () => {
-      stopping.abort();
-      return running;
-    },
+    due: () => scopesWithDueHolds(books),
+    run: async ({ scope, signal, log }) => ({ holds: await expireDueHolds(books, scope, { signal, log }) }),
   };
 }

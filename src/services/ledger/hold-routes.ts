@@ -61,7 +61,12 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds',
       {
-        config: { permission: 'holds:place', approval: approvals.hold, heeds_labels: true },
+        config: {
+          permission: 'holds:place',
+          approval: approvals.hold,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           summary: 'Place a hold: money that stays, but cannot be spent',
           tags: ['holds'],
@@ -109,7 +114,12 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/increments',
       {
-        config: { permission: 'holds:place', approval: approvals.hold, heeds_labels: true },
+        config: {
+          permission: 'holds:place',
+          approval: approvals.hold,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           ...onHold,
           summary: 'Hold more',
@@ -137,7 +147,12 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/extensions',
       {
-        config: { permission: 'holds:place', approval: approvals.extension, heeds_labels: true },
+        config: {
+          permission: 'holds:place',
+          approval: approvals.extension,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           ...onHold,
           summary: 'Let a hold last longer',
@@ -165,7 +180,12 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/captures',
       {
-        config: { permission: 'holds:capture', approval: approvals.capture, heeds_labels: true },
+        config: {
+          permission: 'holds:capture',
+          approval: approvals.capture,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           ...onHold,
           summary: 'Capture a hold, in part or whole: the money moves',
@@ -193,7 +213,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
     app.post(
       '/api/v2/holds/:hold_id/releases',
       {
-        config: { permission: 'holds:release', heeds_labels: true },
+        config: { permission: 'holds:release', heeds_labels: true, records_in_commit: true },
         schema: {
           ...onHold,
           summary: 'Release a hold, in part or whole: the money can be spent again',

@@ -94,7 +94,7 @@ async function assertRefused(
 /** Data and subjects of the events of a hold, in their order. */
 async function eventsOf(holdId: string): Promise<{ type: string; data: Answer['body'] }[]> {
   const { rows } = await superuser.query(
-    'select type, data::json from ledger.outbox where tenant_id = $1 and subject = $2 order by sequence',
+    'select type, payload::json as data from ledger.outbox where tenant_id = $1 and aggregateid = $2 order by sequence',
     [bank.scope.tenant_id, parseId('hld', holdId)],
   );
   return rows;

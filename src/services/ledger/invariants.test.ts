@@ -309,8 +309,8 @@ test('a forgotten WHERE clause: a transaction sees the rows of its tenant and en
 
 test("no statement of a tenant's transaction can write to another", async () => {
   const { tenant_id, environment } = b.scope;
-  const foreign = `insert into ledger.outbox (tenant_id, environment, sequence, id, time, type, source, subject, data)
-    values ('${tenant_id}', '${environment}', 999, gen_random_uuid(), now(), 'x', 'x', 'x', '{}')`;
+  const foreign = `insert into ledger.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload)
+    values ('${tenant_id}', '${environment}', 999, gen_random_uuid(), now(), 'x', 'x', 'x', 'x', '{}')`;
   const { code, message } = await refusalOf(ledger, a.scope, foreign);
   assert.equal(code, PERMISSION_DENIED);
   assert.match(message, /row-level security/);

@@ -40,8 +40,10 @@ export function limitRoutes(db: Database): FastifyPluginAsyncTypebox {
           response: { 200: Limits, ...refusals },
         },
       },
-      async ({ caller, params, body }, reply) => {
-        const { limits, etag } = await setLimits(db, caller, uuidOf('key', params.key_id), body);
+      async (request, reply) => {
+        const { caller, params, body } = request;
+        const { before, limits, etag } = await setLimits(db, caller, uuidOf('key', params.key_id), body);
+        request.audit({ ...(before === undefined ? {} : { before }), after: limits });
         reply.header('etag', etag);
         return limits;
       },
@@ -57,8 +59,10 @@ export function limitRoutes(db: Database): FastifyPluginAsyncTypebox {
           response: { 204: Type.Null(), ...refusals },
         },
       },
-      async ({ caller, params }, reply) => {
-        await removeLimits(db, caller, uuidOf('key', params.key_id));
+      async (request, reply) => {
+        const { caller, params } = request;
+        const before = await removeLimits(db, caller, uuidOf('key', params.key_id));
+        request.audit(before === undefined ? {} : { before });
         reply.code(204);
         return null;
       },

@@ -159,6 +159,20 @@ export function getLimits(
   return db.read(scope, async (tx) => read(tx, scope, key_uuid, await limitsOf(tx, scope, key_uuid)));
 }
 
+/** The limits before they are changed; undefined where none are set. */
+async function findLimits(
+  tx: Transaction,
+  scope: Scope,
+  key_uuid: string,
+  limits_id: string,
+): Promise<Limits | undefined> {
+  const known = await tx.run(
+    'select from ledger.limits where tenant_id = $1 and environment = $2 and id = $3 for no key update',
+    [scope.tenant_id, scope.environment, limits_id],
+  );
+  return known === 0 ? undefined : (await read(tx, scope, key_uuid, limits_id)).limits;
+}
+
 /** Refuses amounts that are doubled, of no currency, or of another than they stand under. */
 function assertAmounts(amounts: LimitsRequest['amounts']): void {
   const seen = new Set<string>();
@@ -192,12 +206,13 @@ export function setLimits(
   caller: Caller,
   key_uuid: string,
   body: LimitsRequest,
-): Promise<{ limits: Limits; etag: string }> {
+): Promise<{ before: Limits | undefined; limits: Limits; etag: string }> {
   assertMaySet(caller);
   assertAmounts(body.amounts);
   return db.write(caller, async (tx) => {
     const limits_id = await limitsOf(tx, caller, key_uuid);
     const of = [caller.tenant_id, caller.environment, limits_id];
+    const before = await findLimits(tx, caller, key_uuid, limits_id);
     await tx.run(
       `insert into ledger.limits (tenant_id, environment, id, accounts, labels, updated_by)
        values ($1, $2, $3, $4, $5, $6)
@@ -230,16 +245,17 @@ export function setLimits(
        where tenant_id = $1 and environment = $2 and id = $4 and limits_id is null`,
       [...of, key_uuid],
     );
-    return read(tx, caller, key_uuid, limits_id);
+    return { before, ...(await read(tx, caller, key_uuid, limits_id)) };
   });
 }
 
 /** Frees a key, and those that share its limits, of them. */
-export function removeLimits(db: Database, caller: Caller, key_uuid: string): Promise<void> {
+export function removeLimits(db: Database, caller: Caller, key_uuid: string): Promise<Limits | undefined> {
   assertMaySet(caller);
   return db.write(caller, async (tx) => {
     const limits_id = await limitsOf(tx, caller, key_uuid);
     const of = [caller.tenant_id, caller.environment, limits_id];
+    const before = await findLimits(tx, caller, key_uuid, limits_id);
     await tx.run(
       'update platform.api_keys set limits_id = null where tenant_id = $1 and environment = $2 and limits_id = $3',
       of,
@@ -249,5 +265,6 @@ export function removeLimits(db: Database, caller: Caller, key_uuid: string): Pr
       'delete from ledger.limit_amounts where tenant_id = $1 and environment = $2 and limits_id = $3',
       of,
     );
+    return before;
   });
 }

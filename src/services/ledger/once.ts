@@ -117,8 +117,8 @@ export async function addEvent(
     `with head as (
        update ledger.heads set outbox_sequence = outbox_sequence + 1
        where tenant_id = $1 and environment = $2 returning outbox_sequence)
-     insert into ledger.outbox (tenant_id, environment, sequence, id, time, type, source, subject, data)
-     select $1, $2, outbox_sequence, $3, now(), $4, '/ledger', $5, $6 from head`,
+     insert into ledger.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload)
+     select $1, $2, outbox_sequence, $3, now(), $4, '/ledger', split_part($4, '.', 2), $5, $6 from head`,
     [scope.tenant_id, scope.environment, event.id, event.type, event.subject, JSON.stringify(event.data)],
   );
 }

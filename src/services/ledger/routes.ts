@@ -72,6 +72,7 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/chart-of-accounts');
         const { entry, replayed } = await addToChart(books, request.caller, request.body, attempt);
+        request.audit({ subject: entry.code, ...(replayed ? {} : { after: entry }) });
         answerCreated(reply, '/api/v2/chart-of-accounts', replayed);
         return entry;
       },
@@ -232,7 +233,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers',
       {
-        config: { permission: 'transfers:post', approval: approvals.transfer, heeds_labels: true },
+        config: {
+          permission: 'transfers:post',
+          approval: approvals.transfer,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           summary: 'Post a transfer: two accounts and an amount, or balanced legs',
           tags: ['transfers'],
@@ -265,7 +271,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/batch',
       {
-        config: { permission: 'transfers:post', approval: approvals.batch, heeds_labels: true },
+        config: {
+          permission: 'transfers:post',
+          approval: approvals.batch,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           summary: 'Post up to 1,000 transfers in one commit, all or each for itself',
           tags: ['transfers'],
@@ -319,7 +330,12 @@ export function routes(books: Books, publicUrl: () => string): FastifyPluginAsyn
     app.post(
       '/api/v2/transfers/:transfer_id/reversals',
       {
-        config: { permission: 'transfers:reverse', approval: approvals.reversal, heeds_labels: true },
+        config: {
+          permission: 'transfers:reverse',
+          approval: approvals.reversal,
+          heeds_labels: true,
+          records_in_commit: true,
+        },
         schema: {
           summary: 'Reverse a transfer, in part or whole',
           tags: ['transfers'],

@@ -3,7 +3,8 @@ import type { Metrics } from '../../platform/metrics.ts';
 import { defineService } from '../../platform/service.ts';
 import { startAttribution } from './attribution.ts';
 import { refuse } from './errors.ts';
-import { startHoldExpiry } from './expire-holds.ts';
+import { events } from './events.ts';
+import { holdExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { limitRoutes } from './limit-routes.ts';
 import { permissions } from './permissions.ts';
@@ -47,17 +48,30 @@ export const ledger = defineService({
   migrations: fileURLToPath(new URL('migrations', import.meta.url)),
   problems: refuse.types,
   permissions,
+  jobs: {
+    'ledger.expire_holds': {
+      meaning: 'Releases what remains of holds whose time has come',
+      per: 'tenant',
+      schedule: 'when due',
+      retries: 3,
+      retry_after_s: 1,
+    },
+  },
   lock_sandbox: 'ledger.lock_sandbox',
-  start({ db, config, log, metrics, publicUrl }) {
+  publishes: events,
+  start({ db, config, log, metrics, publicUrl, wakeRelay }) {
+    const measure = measureBatches(metrics);
     const posting = openPostingQueue(db, {
       queue_limit: config.queue_limit,
       batch_limit: config.batch_limit,
       retry_for_ms: 5_000,
-      onBatch: measureBatches(metrics),
+      onBatch: (outcomes, duration_s) => {
+        wakeRelay();
+        measure(outcomes, duration_s);
+      },
     });
     metrics.gauge('ledger_posting_queue_depth', 'Postings that wait for a commit', posting.depth);
     const books = { db, posting };
-    const expiry = startHoldExpiry(books, log);
     const sealing = startSealing({ db, log, interval_ms: 1_000 });
     const attribution = startAttribution({ db, log, interval_ms: 1_000 });
     return {
@@ -68,8 +82,9 @@ export const ledger = defineService({
         await app.register(limitRoutes(db));
         await app.register(v1Routes(books));
       },
+      jobs: { 'ledger.expire_holds': holdExpiry(books) },
       stop: async () => {
-        await Promise.all([expiry.stop(), sealing.stop(), attribution.stop()]);
+        await Promise.all([sealing.stop(), attribution.stop()]);
         await posting.drain();
       },
     };

@@ -122,7 +122,7 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
         const { caller, params, body, headers } = request;
         const uuid = uuidOf('app', params.application_id);
         const edited = await editApplication(applications, caller, uuid, body, headers['if-match']);
-        request.audit({ after: edited.application });
+        request.audit({ before: edited.before, after: edited.application });
         reply.header('etag', etagOf(edited.version));
         return edited.application;
       },
@@ -143,14 +143,17 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
       },
       async (request, reply) => {
         const { application_id } = request.params;
-        const { created, replayed } = await rotateSecret(
+        const { before, created, replayed } = await rotateSecret(
           applications,
           request.caller,
           uuidOf('app', application_id),
           request.body,
           attemptOf(request, `/api/v2/applications/${application_id}/secrets`),
         );
-        request.audit({ subject: created.id, ...(replayed ? {} : { after: withoutSecret(created) }) });
+        request.audit({
+          subject: created.id,
+          ...(replayed ? {} : { before, after: withoutSecret(created) }),
+        });
         answerCreated(reply, `/api/v2/applications/${created.id}`, replayed);
         return created;
       },
@@ -181,8 +184,10 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
           response: { 204: Type.Null(), ...refusals },
         },
       },
-      async ({ caller, params }, reply) => {
-        await revokeConsent(db, caller, params.consent_id);
+      async (request, reply) => {
+        const { caller, params } = request;
+        const before = await revokeConsent(db, caller, params.consent_id);
+        request.audit({ before });
         return reply.code(204).send(null);
       },
     );
@@ -212,7 +217,17 @@ export function applicationRoutes(applications: Applications, secrets: Secrets):
           response: { 200: Keys, ...refusals },
         },
       },
-      async ({ caller }) => ({ data: (await rotateKeys(db, secrets, caller)).map(keyShown) }),
+      async (request) => {
+        const { before, after } = await rotateKeys(db, secrets, request.caller);
+        const data = after.map(keyShown);
+        const signs = data.find(({ status }) => status === 'active');
+        request.audit({
+          ...(signs === undefined ? {} : { subject: signs.kid }),
+          before: { data: before.map(keyShown) },
+          after: { data },
+        });
+        return { data };
+      },
     );
   };
 }

@@ -404,7 +404,7 @@ export function editApplication(
         body.status ?? before.status,
       ],
     );
-    return getApplication(tx, caller, uuid);
+    return { before: shown(before), ...(await getApplication(tx, caller, uuid)) };
   });
 }
 
@@ -415,8 +415,13 @@ export async function rotateSecret(
   uuid: string,
   body: Static<typeof SecretRotation>,
   attempt: Attempt,
-): Promise<{ created: Static<typeof NewApplication>; replayed: boolean }> {
+): Promise<{
+  before: Static<typeof Application> | undefined;
+  created: Static<typeof NewApplication>;
+  replayed: boolean;
+}> {
   const secret = newSecret();
+  let found: KeptApplication | undefined;
   const { replayed } = await once(
     db,
     caller,
@@ -424,6 +429,7 @@ export async function rotateSecret(
     refuse,
     async (tx) => {
       const before = await getRow(tx, caller, uuid);
+      found = before;
       await assertHolds(tx, caller, permissions, before.scopes);
       if (before.secret_hash === null) {
         throw refuse('application_has_no_secret', `${before.name} authenticates by ${before.auth_method}.`);
@@ -439,7 +445,11 @@ export async function rotateSecret(
     },
   );
   const { application } = await db.read(caller, (tx) => getApplication(tx, caller, uuid));
-  return { created: replayed ? application : { ...application, client_secret: secret }, replayed };
+  return {
+    before: found === undefined ? undefined : shown(found),
+    created: replayed ? application : { ...application, client_secret: secret },
+    replayed,
+  };
 }
 
 export const IDENTITY_SCOPES = ['openid', 'offline_access', 'profile', 'email'];

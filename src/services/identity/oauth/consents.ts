@@ -47,43 +47,49 @@ function scopesOf({
   return new Set(all.filter((scope) => scope !== ''));
 }
 
+function consentOf({ id, client_id, created_at, expires_at, ...allowed }: Static<typeof Row>) {
+  return {
+    id,
+    application_id: client_id,
+    scopes: [...scopesOf(allowed)],
+    created_at,
+    ...(expires_at === null ? {} : { expires_at }),
+  };
+}
+
+const columns = `payload->>'consent_id' as id, client_id, payload->'openid'->>'scope' as openid,
+  payload->'resources' as resources, created_at, expires_at`;
+
 export async function listConsents(tx: Transaction, caller: Caller, query: Static<typeof ListConsentsQuery>) {
   const page = readPage(isContent, {}, query);
   const rows = await tx.rows(
     Row,
-    `select payload->>'consent_id' as id, client_id, payload->'openid'->>'scope' as openid, payload->'resources' as resources,
-            created_at, expires_at
+    `select ${columns}
      from identity.oauth_artifacts
      where tenant_id = $1 and environment = $2 and model = 'Grant' and account_id = $3
        and (expires_at is null or expires_at > now()) and ($4::text is null or payload->>'consent_id' < $4)
      order by payload->>'consent_id' desc limit $5`,
     [caller.tenant_id, caller.environment, personOf(caller), page.after ?? null, page.limit + 1],
   );
-  return pageOf(
-    rows,
-    page,
-    ({ id, client_id, created_at, expires_at, ...allowed }) => ({
-      id,
-      application_id: client_id,
-      scopes: [...scopesOf(allowed)],
-      created_at,
-      ...(expires_at === null ? {} : { expires_at }),
-    }),
-    ({ id }) => id,
-  );
+  return pageOf(rows, page, consentOf, ({ id }) => id);
 }
 
-/** Takes a consent back: what was given for it is no longer good, in any process. */
-export async function revokeConsent(db: Database, caller: Caller, id: string): Promise<void> {
-  await db.write(caller, async (tx) => {
-    const found = await tx.rows(
-      Type.Object({}),
-      `select from identity.oauth_artifacts
+/** Takes a consent back: what was given for it is no longer good, in any process. Returns what it was. */
+export async function revokeConsent(
+  db: Database,
+  caller: Caller,
+  id: string,
+): Promise<Static<typeof Consent>> {
+  return db.write(caller, async (tx) => {
+    const [found] = await tx.rows(
+      Row,
+      `select ${columns} from identity.oauth_artifacts
        where tenant_id = $1 and environment = $2 and model = 'Grant' and id_hash = $3 and account_id = $4`,
       [caller.tenant_id, caller.environment, hashArtifact(id), personOf(caller)],
     );
-    if (found.length === 0) throw refuse('consent_not_found', `There is no consent ${id} of yours.`);
+    if (found === undefined) throw refuse('consent_not_found', `There is no consent ${id} of yours.`);
     await destroyGrant(tx, caller, id);
+    return consentOf(found);
   });
 }
 

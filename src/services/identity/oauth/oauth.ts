@@ -14,9 +14,6 @@ import { oauthRoutes } from './mount.ts';
 import type { People } from './person.ts';
 import type { Fetch } from './provider.ts';
 
-/** How often what has expired is removed. */
-const REMOVES_EVERY_MS = 600_000;
-
 export interface OAuthOptions {
   db: Database;
   permissions: PermissionCatalogue;
@@ -33,7 +30,8 @@ export interface OAuthOptions {
 export interface OAuth {
   routes: FastifyPluginAsync;
   authenticator: Authenticator;
-  stop(): Promise<void>;
+  /** Removes what has expired of codes, tokens, grants and proofs of possession, and says how many that were. */
+  sweep(signal: AbortSignal): Promise<number>;
 }
 
 export function openOAuth(options: OAuthOptions): OAuth {
@@ -41,23 +39,6 @@ export function openOAuth(options: OAuthOptions): OAuth {
   const states = openIssuerStates(db, secrets);
   const findCertificate = certificateFinder(options.config.client_cert_proxies);
   const verify = tokenVerifier(states, publicUrl);
-
-  const stopping = new AbortController();
-  let removing: Promise<void> = Promise.resolve();
-  async function remove(): Promise<void> {
-    try {
-      for (const scope of await scopes()) {
-        if (stopping.signal.aborted) return;
-        await removeExpired(db, scope);
-      }
-    } catch (error) {
-      log.warn({ err: error }, 'what has expired could not be removed');
-    }
-  }
-  const timer = setInterval(() => {
-    removing = removing.then(remove);
-  }, REMOVES_EVERY_MS);
-  timer.unref();
 
   return {
     routes: async (app) => {
@@ -80,10 +61,13 @@ export function openOAuth(options: OAuthOptions): OAuth {
       );
     },
     authenticator: tokenAuthenticator({ db, states, people, permissions, findCertificate, publicUrl }),
-    async stop() {
-      stopping.abort();
-      clearInterval(timer);
-      await removing;
+    async sweep(signal) {
+      let artifacts = 0;
+      for (const scope of await scopes()) {
+        if (signal.aborted) break;
+        artifacts += await removeExpired(db, scope);
+      }
+      return artifacts;
     },
   };
 }

@@ -115,10 +115,15 @@ export async function makeFirstKeys(db: Database, secrets: Secrets, scope: Scope
 }
 
 /** Lets the next key sign, publishes another, and keeps the one that signed until all that it signed has expired. */
-export async function rotateKeys(db: Database, secrets: Secrets, scope: Scope): Promise<KeptKey[]> {
+export async function rotateKeys(
+  db: Database,
+  secrets: Secrets,
+  scope: Scope,
+): Promise<{ before: KeptKey[]; after: KeptKey[] }> {
   await makeFirstKeys(db, secrets, scope);
   return db.write(scope, async (tx) => {
     await lock(tx, scope);
+    const before = await listKeys(tx, scope);
     const where = 'tenant_id = $1 and environment = $2';
     const ids = [scope.tenant_id, scope.environment];
     await tx.run(`delete from identity.oauth_signing_keys where ${where} and retires_at <= now()`, ids);
@@ -133,6 +138,6 @@ export async function rotateKeys(db: Database, secrets: Secrets, scope: Scope): 
       ids,
     );
     await addKey(tx, secrets, scope, 'next');
-    return listKeys(tx, scope);
+    return { before, after: await listKeys(tx, scope) };
   });
 }

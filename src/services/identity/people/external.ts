@@ -158,10 +158,20 @@ export function externalRoutes(providers: Providers, signingIn: SigningIn): Fast
           response: { 200: IdentityProvider, ...refusals },
         },
       },
-      async ({ caller, body, headers }, reply) => {
-        const row = await setProvider(providers, caller, body, headers['if-match']);
+      async (request, reply) => {
+        const { caller, body, headers } = request;
+        const { before, row } = await setProvider(providers, caller, body, headers['if-match']);
+        const tenant = formatId('ten', caller.tenant_id);
+        const after = providerOf(providers, tenant, row);
+        // The secret is not told, but that it was set is.
+        const given = body.client_secret === undefined ? {} : { client_secret: body.client_secret };
+        request.audit({
+          subject: tenant,
+          before: providerOf(providers, tenant, before),
+          after: { ...after, ...given },
+        });
         reply.header('etag', etagOf(row.version));
-        return providerOf(providers, formatId('ten', caller.tenant_id), row);
+        return after;
       },
     );
 
@@ -175,8 +185,13 @@ export function externalRoutes(providers: Providers, signingIn: SigningIn): Fast
           response: { 204: Type.Null(), ...refusals },
         },
       },
-      async ({ caller }, reply) => {
-        await removeProvider(db, caller);
+      async (request, reply) => {
+        const { caller } = request;
+        const tenant = formatId('ten', caller.tenant_id);
+        request.audit({
+          subject: tenant,
+          before: providerOf(providers, tenant, await removeProvider(db, caller)),
+        });
         reply.code(204);
         return null;
       },

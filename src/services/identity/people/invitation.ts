@@ -248,16 +248,20 @@ async function lockOpen(tx: Transaction, scope: Scope, uuid: string): Promise<In
 }
 
 /** Revokes an invitation. One that is revoked stays so. */
-export function revokeInvitation(db: Database, scope: Scope, uuid: string): Promise<Invitation> {
+export function revokeInvitation(
+  db: Database,
+  scope: Scope,
+  uuid: string,
+): Promise<{ before: Invitation; after: Invitation }> {
   return db.write(scope, async (tx) => {
-    const before = await getInvitation(tx, scope, uuid);
-    if (before.status === 'revoked') return before;
-    await lockOpen(tx, scope, uuid);
+    const found = await getInvitation(tx, scope, uuid);
+    if (found.status === 'revoked') return { before: found, after: found };
+    const before = await lockOpen(tx, scope, uuid);
     await tx.run(
       'update identity.invitations set revoked_at = now() where tenant_id = $1 and environment = $2 and id = $3',
       [scope.tenant_id, scope.environment, uuid],
     );
-    return getInvitation(tx, scope, uuid);
+    return { before, after: await getInvitation(tx, scope, uuid) };
   });
 }
 
@@ -266,17 +270,17 @@ export function resendInvitation(
   { db, permissions }: Inviting,
   caller: Caller,
   uuid: string,
-): Promise<Static<typeof NewInvitation>> {
+): Promise<{ before: Invitation; after: Invitation; token: string }> {
   const { token, hash } = newToken(caller.tenant_id);
   return db.write(caller, async (tx) => {
-    const { roles } = await lockOpen(tx, caller, uuid);
-    await assertMayGrant(tx, permissions, caller, roles);
+    const before = await lockOpen(tx, caller, uuid);
+    await assertMayGrant(tx, permissions, caller, before.roles);
     await tx.run(
       `update identity.invitations set token_hash = $4, expires_at = now() + make_interval(secs => $5)
        where tenant_id = $1 and environment = $2 and id = $3`,
       [caller.tenant_id, caller.environment, uuid, hash, 7 * DAY_S],
     );
-    return { ...(await getInvitation(tx, caller, uuid)), token };
+    return { before, after: await getInvitation(tx, caller, uuid), token };
   });
 }
 

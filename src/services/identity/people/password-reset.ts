@@ -2,7 +2,7 @@
  * Choosing a new password without the one before: an administrator hands out a token for it, good once and for a day.
  * A second factor is asked as before, so that the token alone lets nobody in who has one.
  */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import type { Caller } from '../../../platform/access/caller.ts';
 import type { Scope } from '../../../platform/db.ts';
 import { formatId, Id } from '../../../platform/ids.ts';
@@ -26,18 +26,26 @@ export const PasswordReset = Type.Object({
 const ExpiryRow = Type.Object({ expires_at: Type.String() });
 const PersonRow = Type.Object({ person_id: Type.String(), email: Type.String(), name: Type.String() });
 
-/** Makes a token for a person who may do no more than the caller. */
-export async function beginPasswordReset(administering: Administering, caller: Caller, uuid: string) {
+/** Makes a token for a person who may do no more than the caller; `before` is the one that it takes the place of. */
+export async function beginPasswordReset(
+  administering: Administering,
+  caller: Caller,
+  uuid: string,
+): Promise<{
+  before: { expires_at: string } | undefined;
+  reset: Static<typeof PasswordReset>;
+}> {
   assertOther(caller, uuid);
   await assertNotAbove(administering, caller, uuid);
   const { token, hash } = newToken(caller.tenant_id);
   return administering.db.write(caller, async (tx) => {
     const { person } = await getPerson(tx, caller, uuid);
     if (person.status === 'removed') throw refuse('person_removed', `${person.id} was removed.`);
-    await tx.run('delete from identity.password_resets where tenant_id = $1 and person_id = $2', [
-      caller.tenant_id,
-      uuid,
-    ]);
+    const [before] = await tx.rows(
+      ExpiryRow,
+      'delete from identity.password_resets where tenant_id = $1 and person_id = $2 returning expires_at',
+      [caller.tenant_id, uuid],
+    );
     const [row] = await tx.rows(
       ExpiryRow,
       `insert into identity.password_resets (tenant_id, token_hash, person_id, created_by, expires_at)
@@ -45,7 +53,7 @@ export async function beginPasswordReset(administering: Administering, caller: C
       [caller.tenant_id, hash, uuid, caller.principal.id, GOOD_FOR_S],
     );
     if (row === undefined) throw new Error('a password reset that was inserted is not there');
-    return { person_id: person.id, token, expires_at: row.expires_at };
+    return { before, reset: { person_id: person.id, token, expires_at: row.expires_at } };
   });
 }
 

@@ -1,5 +1,5 @@
 /** People as one part of the service: what they stand on, their routes, and what is done beside them. */
-import type { FastifyBaseLogger, FastifyPluginAsync, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Authenticator } from '../../../platform/access/access.ts';
 import type { PermissionCatalogue } from '../../../platform/access/permission.ts';
 import type { Config } from '../../../platform/config.ts';
@@ -21,7 +21,8 @@ export interface People {
   /** Who is signed in, for pages of other parts. */
   signedInPerson(request: FastifyRequest): Promise<SignedInPerson | undefined>;
   findPerson: Sessions['findPerson'];
-  stop(): Promise<void>;
+  /** Removes what has expired of sessions and sign-ins. */
+  sweep(signal: AbortSignal): Promise<void>;
 }
 
 export interface PeopleOptions {
@@ -29,7 +30,6 @@ export interface PeopleOptions {
   permissions: PermissionCatalogue;
   secrets: Secrets;
   config: Pick<Config, 'session_idle_s' | 'session_lifetime_s'>;
-  log: FastifyBaseLogger;
   scopes: () => Promise<Scope[]>;
   publicUrl: () => string;
   /** How calls to the tenants' identity providers leave the process; the runtime's own fetch where absent. */
@@ -38,15 +38,18 @@ export interface PeopleOptions {
   onSignIn?: (attempt: SignInAttempt) => void;
 }
 
-const SWEEP_EVERY_MS = 600_000;
 /** Sessions that ended are kept for whoever looks into what happened. */
 const ENDED_KEPT_DAYS = 90;
 
 /** Removes what has expired and means nothing any more. */
-async function sweep({ db, scopes }: Pick<PeopleOptions, 'db' | 'scopes'>): Promise<void> {
+async function sweep(
+  { db, scopes }: Pick<PeopleOptions, 'db' | 'scopes'>,
+  signal: AbortSignal,
+): Promise<void> {
   await removeOldThrottles(db);
   await db.run('delete from identity.passkey_challenges where expires_at < now()');
   for (const scope of (await scopes()).filter(({ environment }) => environment === 'sandbox')) {
+    if (signal.aborted) return;
     await db.write(scope, async (tx) => {
       for (const table of ['pending_sign_ins', 'external_sign_ins', 'password_resets']) {
         await tx.run(`delete from identity.${table} where tenant_id = $1 and expires_at < now()`, [
@@ -63,7 +66,7 @@ async function sweep({ db, scopes }: Pick<PeopleOptions, 'db' | 'scopes'>): Prom
 }
 
 export async function openPeople(options: PeopleOptions): Promise<People> {
-  const { db, permissions, secrets, config, log, publicUrl, outgoing, onSignIn } = options;
+  const { db, permissions, secrets, config, publicUrl, outgoing, onSignIn } = options;
   const idle_s = config.session_idle_s;
   const sessions = openSessions({
     db,
@@ -83,14 +86,6 @@ export async function openPeople(options: PeopleOptions): Promise<People> {
 
   const providers: Providers = { db, secrets, publicUrl, ...(outgoing === undefined ? {} : { outgoing }) };
 
-  let sweeping: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    sweeping = sweep(options).catch((error: unknown) =>
-      log.warn({ err: error }, 'what expired of sessions and sign-ins could not be removed'),
-    );
-  }, SWEEP_EVERY_MS);
-  timer.unref();
-
   return {
     routes: async (app) => {
       await app.register(staffRoutes({ db, permissions, sessions, idle_s }));
@@ -101,9 +96,6 @@ export async function openPeople(options: PeopleOptions): Promise<People> {
     authenticator: sessions.authenticator,
     signedInPerson: (request) => sessions.signedInPerson(request),
     findPerson: (scope, person_uuid) => sessions.findPerson(scope, person_uuid),
-    async stop() {
-      clearInterval(timer);
-      await sweeping;
-    },
+    sweep: (signal) => sweep(options, signal),
   };
 }

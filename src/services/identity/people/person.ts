@@ -170,6 +170,13 @@ export async function assertNotAbove(
   }
 }
 
+/** A person before and after a change. */
+export interface ChangedPerson {
+  before: Person;
+  person: Person;
+  version: number;
+}
+
 /** Edits name and e-mail address. With another address the person has to sign in anew. */
 export async function editPerson(
   administering: Administering,
@@ -177,13 +184,13 @@ export async function editPerson(
   uuid: string,
   body: Static<typeof EditPersonRequest>,
   ifMatch: string | undefined,
-) {
+): Promise<ChangedPerson> {
   const email = body.email === undefined ? undefined : normalizedEmail(body.email);
   if (email !== undefined) await assertNotAbove(administering, caller, uuid);
   return administering.db.write(caller, async (tx) => {
-    const { person, version } = await lock(tx, caller, uuid);
+    const { person: before, version } = await lock(tx, caller, uuid);
     assertMatches(ifMatch, version, 'the person');
-    if (email !== undefined && email !== person.email) {
+    if (email !== undefined && email !== before.email) {
       await assertEmailFree(tx, caller.tenant_id, email);
       await endSessions(tx, { tenant_id: caller.tenant_id, person_id: uuid }, {}, caller.principal.id);
     }
@@ -193,17 +200,22 @@ export async function editPerson(
        where tenant_id = $1 and id = $2`,
       [caller.tenant_id, uuid, body.name ?? null, email ?? null],
     );
-    return getPerson(tx, caller, uuid);
+    return { before, ...(await getPerson(tx, caller, uuid)) };
   });
 }
 
 /** Suspends a person, whose sessions end, or lets them in again. */
-export function setSuspended(db: Database, caller: Caller, uuid: string, isSuspended: boolean) {
+export function setSuspended(
+  db: Database,
+  caller: Caller,
+  uuid: string,
+  isSuspended: boolean,
+): Promise<ChangedPerson> {
   assertOther(caller, uuid);
   return db.write(caller, async (tx) => {
-    const before = await lock(tx, caller, uuid);
+    const { person: before, version } = await lock(tx, caller, uuid);
     const status = isSuspended ? 'suspended' : 'active';
-    if (before.person.status === status) return before;
+    if (before.status === status) return { before, person: before, version };
     if (isSuspended) await assertNotLastAdministrator(tx, caller, uuid);
     await tx.run(
       `update identity.people set status = $3, updated_at = now(), version = version + 1
@@ -213,7 +225,7 @@ export function setSuspended(db: Database, caller: Caller, uuid: string, isSuspe
     if (isSuspended) {
       await endSessions(tx, { tenant_id: caller.tenant_id, person_id: uuid }, {}, caller.principal.id);
     }
-    return getPerson(tx, caller, uuid);
+    return { before, ...(await getPerson(tx, caller, uuid)) };
   });
 }
 
@@ -227,12 +239,12 @@ async function removeFactors(tx: Transaction, { tenant_id }: Scope, uuid: string
 }
 
 /** Removes a person for good: nothing is left to sign in with. Who did what stays on record. */
-export function removePerson(db: Database, caller: Caller, uuid: string) {
+export function removePerson(db: Database, caller: Caller, uuid: string): Promise<ChangedPerson> {
   assertOther(caller, uuid);
   return db.write(caller, async (tx) => {
-    const { person } = await lock(tx, caller, uuid);
+    const { person: before } = await lock(tx, caller, uuid);
     // Who is suspended administers nothing already.
-    if (person.status === 'active') await assertNotLastAdministrator(tx, caller, uuid);
+    if (before.status === 'active') await assertNotLastAdministrator(tx, caller, uuid);
     await endSessions(tx, { tenant_id: caller.tenant_id, person_id: uuid }, {}, caller.principal.id);
     await removeFactors(tx, caller, uuid);
     await tx.run('select identity.remove_grants($1)', [uuid]);
@@ -245,18 +257,22 @@ export function removePerson(db: Database, caller: Caller, uuid: string) {
        where tenant_id = $1 and id = $2`,
       [caller.tenant_id, uuid],
     );
-    return getPerson(tx, caller, uuid);
+    return { before, ...(await getPerson(tx, caller, uuid)) };
   });
 }
 
 /** Takes the second factors of a person away who lost them, and ends their sessions. The password is asked as before. */
-export async function resetFactors(administering: Administering, caller: Caller, uuid: string) {
+export async function resetFactors(
+  administering: Administering,
+  caller: Caller,
+  uuid: string,
+): Promise<ChangedPerson> {
   assertOther(caller, uuid);
   await assertNotAbove(administering, caller, uuid);
   return administering.db.write(caller, async (tx) => {
-    await lock(tx, caller, uuid);
+    const { person: before } = await lock(tx, caller, uuid);
     await endSessions(tx, { tenant_id: caller.tenant_id, person_id: uuid }, {}, caller.principal.id);
     await removeFactors(tx, caller, uuid);
-    return getPerson(tx, caller, uuid);
+    return { before, ...(await getPerson(tx, caller, uuid)) };
   });
 }

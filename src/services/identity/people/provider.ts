@@ -158,7 +158,7 @@ export async function setProvider(
   caller: Caller,
   body: Static<typeof ProviderRequest>,
   ifMatch: string | undefined,
-): Promise<ProviderRow> {
+): Promise<{ before: ProviderRow | undefined; row: ProviderRow }> {
   // Whoever answers for people can answer for any of them.
   assertConfined(caller);
   const { db, secrets } = providers;
@@ -200,14 +200,23 @@ export async function setProvider(
       assertMatches(ifMatch, now?.version ?? 0, 'the identity provider');
       throw new Error('a provider could neither be set nor had another version');
     }
-    return row;
+    return { before, row };
   });
 }
 
-/** Removes the provider. Who signed in through it needs a password then; whom it stands for is remembered. */
-export async function removeProvider(db: Database, scope: Scope): Promise<void> {
-  const removed = await db.write(scope, (tx) =>
-    tx.run('delete from identity.identity_providers where tenant_id = $1', [scope.tenant_id]),
+/**
+ * Removes the provider, and returns what it was. Who signed in through it needs a password then; whom it stands for is
+ * remembered.
+ */
+export async function removeProvider(db: Database, scope: Scope): Promise<ProviderRow> {
+  const [removed] = await db.write(scope, (tx) =>
+    tx.rows(
+      Row,
+      `delete from identity.identity_providers where tenant_id = $1
+       returning issuer, client_id, client_secret, email_domains, updated_at, version`,
+      [scope.tenant_id],
+    ),
   );
-  if (removed === 0) throw noProvider();
+  if (removed === undefined) throw noProvider();
+  return removed;
 }

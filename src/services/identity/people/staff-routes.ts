@@ -21,6 +21,7 @@ import {
 import { beginPasswordReset, PasswordReset } from './password-reset.ts';
 import {
   type Administering,
+  type ChangedPerson,
   EditPersonRequest,
   editPerson,
   getPerson,
@@ -40,12 +41,7 @@ const InvitationParams = Type.Object({ invitation_id: Id('inv') });
 const SessionList = Type.Object({ data: Type.Array(Session) });
 
 /** Name in the path, permission, summary, and what it does to a person. */
-type Action = readonly [
-  string,
-  string,
-  string,
-  (caller: Caller, uuid: string) => ReturnType<typeof removePerson>,
-];
+type Action = readonly [string, string, string, (caller: Caller, uuid: string) => Promise<ChangedPerson>];
 
 export function staffRoutes({
   sessions,
@@ -106,14 +102,14 @@ export function staffRoutes({
       },
       async (request, reply) => {
         const { caller, params, body, headers } = request;
-        const { person, version } = await editPerson(
+        const { before, person, version } = await editPerson(
           administering,
           caller,
           uuidOf('usr', params.person_id),
           body,
           headers['if-match'],
         );
-        request.audit({ after: person });
+        request.audit({ before, after: person });
         sessions.forget();
         reply.header('etag', etagOf(version));
         return person;
@@ -153,11 +149,7 @@ export function staffRoutes({
           schema: { summary, tags: people, params: PersonParams, response: { 200: Person, ...refusals } },
         },
         async (request) => {
-          const uuid = uuidOf('usr', request.params.person_id);
-          const { person: before } = await db.read(request.caller, (tx) =>
-            getPerson(tx, request.caller, uuid),
-          );
-          const { person } = await act(request.caller, uuid);
+          const { before, person } = await act(request.caller, uuidOf('usr', request.params.person_id));
           request.audit({ before, after: person });
           sessions.forget();
           return person;
@@ -176,8 +168,15 @@ export function staffRoutes({
           response: { 201: PasswordReset, ...refusals },
         },
       },
-      async ({ caller, params }, reply) => {
-        const reset = await beginPasswordReset(administering, caller, uuidOf('usr', params.person_id));
+      async (request, reply) => {
+        const { caller, params } = request;
+        const uuid = uuidOf('usr', params.person_id);
+        const { before, reset } = await beginPasswordReset(administering, caller, uuid);
+        const { token: _, person_id: _person, ...after } = reset;
+        request.audit({
+          ...(before === undefined ? {} : { before: { password_reset: before } }),
+          after: { password_reset: after },
+        });
         reply.code(201);
         return reset;
       },
@@ -217,14 +216,17 @@ export function staffRoutes({
           response: { 200: SessionList, ...refusals },
         },
       },
-      async ({ caller, params, body }) => {
+      async (request) => {
+        const { caller, params, body } = request;
         const person = { tenant_id: caller.tenant_id, person_id: uuidOf('usr', params.person_id) };
-        const data = await db.write(caller, async (tx) => {
+        const { before, data } = await db.write(caller, async (tx) => {
           await getPerson(tx, caller, person.person_id);
+          const before = await listSessions(tx, person, { idle_s });
           const only = body.session_id === undefined ? {} : { only: uuidOf('ses', body.session_id) };
           await endSessions(tx, person, only, caller.principal.id);
-          return listSessions(tx, person, { idle_s });
+          return { before, data: await listSessions(tx, person, { idle_s }) };
         });
+        request.audit({ before: { sessions: before }, after: { sessions: data } });
         sessions.forget();
         return { data };
       },
@@ -292,7 +294,12 @@ export function staffRoutes({
           response: { 200: Invitation, ...refusals },
         },
       },
-      async ({ caller, params }) => revokeInvitation(db, caller, uuidOf('inv', params.invitation_id)),
+      async (request) => {
+        const { caller, params } = request;
+        const { before, after } = await revokeInvitation(db, caller, uuidOf('inv', params.invitation_id));
+        request.audit({ before, after });
+        return after;
+      },
     );
 
     app.post(
@@ -306,8 +313,13 @@ export function staffRoutes({
           response: { 200: NewInvitation, ...refusals },
         },
       },
-      async ({ caller, params }) =>
-        resendInvitation(administering, caller, uuidOf('inv', params.invitation_id)),
+      async (request) => {
+        const { caller, params } = request;
+        const uuid = uuidOf('inv', params.invitation_id);
+        const { before, after, token } = await resendInvitation(administering, caller, uuid);
+        request.audit({ before, after });
+        return { ...after, token };
+      },
     );
   };
 }

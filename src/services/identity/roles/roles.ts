@@ -216,7 +216,7 @@ export function editRole(
   name: string,
   body: Static<typeof EditRoleRequest>,
   ifMatch: string | undefined,
-): Promise<{ role: Role; version: number }> {
+): Promise<{ before: Role; role: Role; version: number }> {
   return db.write(caller, async (tx) => {
     assertOwn(name);
     const key = [caller.tenant_id, caller.environment, name];
@@ -236,26 +236,32 @@ export function editRole(
       [...key, body.description ?? null, body.permissions ?? null],
     );
     if (after === undefined) throw noRole(name);
-    return customRole(tx, catalogue, caller, after);
+    const { role } = await customRole(tx, catalogue, caller, before);
+    return { before: role, ...(await customRole(tx, catalogue, caller, after)) };
   });
 }
 
-/** Deletes a role that nobody has. */
-export async function deleteRole({ db }: Roles, scope: Scope, name: string): Promise<void> {
+/** Deletes a role that nobody has, and returns what it was. */
+export async function deleteRole(
+  { db, permissions: catalogue }: Roles,
+  scope: Scope,
+  name: string,
+): Promise<Role> {
   assertOwn(name);
-  const deleted = await db
-    .write(scope, (tx) =>
-      tx.run('delete from identity.roles where tenant_id = $1 and environment = $2 and name = $3', [
-        scope.tenant_id,
-        scope.environment,
-        name,
-      ]),
-    )
+  return db
+    .write(scope, async (tx) => {
+      const [deleted] = await tx.rows(
+        Row,
+        `delete from identity.roles where tenant_id = $1 and environment = $2 and name = $3 returning ${columns}`,
+        [scope.tenant_id, scope.environment, name],
+      );
+      if (deleted === undefined) throw noRole(name);
+      return (await customRole(tx, catalogue, scope, deleted)).role;
+    })
     .catch((error: unknown) => {
       if (error instanceof Error && 'constraint' in error && error.constraint === 'grants_of_role') {
         throw refuse('role_granted', `Somebody has the role ${name}: revoke its grants first.`);
       }
       throw error;
     });
-  if (deleted === 0) throw noRole(name);
 }

@@ -104,8 +104,9 @@ export function roleRoutes(roles: Roles): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { caller, params, body, headers } = request;
-        const { role, version } = await editRole(roles, caller, params.role, body, headers['if-match']);
-        request.audit({ subject: role.name, after: role });
+        const edited = await editRole(roles, caller, params.role, body, headers['if-match']);
+        const { before, role, version } = edited;
+        request.audit({ subject: role.name, before, after: role });
         reply.header('etag', etagOf(version));
         return role;
       },
@@ -122,8 +123,9 @@ export function roleRoutes(roles: Roles): FastifyPluginAsyncTypebox {
           response: { 204: Type.Null(), ...refusals },
         },
       },
-      async ({ caller, params }, reply) => {
-        await deleteRole(roles, caller, params.role);
+      async (request, reply) => {
+        const before = await deleteRole(roles, request.caller, request.params.role);
+        request.audit({ subject: before.name, before });
         return reply.code(204).send(null);
       },
     );

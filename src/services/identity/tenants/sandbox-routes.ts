@@ -145,7 +145,11 @@ export function sandboxRoutes(options: { sandboxes: Sandboxes; seeds: Seeds }): 
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/sandbox/clock/advance');
-        const { clock, replayed } = await sandboxes.advance(request.caller, request.body, attempt);
+        const { before, clock, replayed } = await sandboxes.advance(request.caller, request.body, attempt);
+        request.audit({
+          subject: formatId('ten', request.caller.tenant_id),
+          ...(before === undefined ? {} : { before: clockBody(before), after: clockBody(clock) }),
+        });
         if (replayed) reply.header('idempotent-replayed', 'true');
         return clockBody(clock);
       },
@@ -175,8 +179,10 @@ export function sandboxRoutes(options: { sandboxes: Sandboxes; seeds: Seeds }): 
           await plant(app, seed, request, reset.id);
           done = await sandboxes.noteSeeded(request.caller, reset.id);
         }
+        const after = resetBody(done);
+        request.audit({ subject: after.id, ...(replayed ? {} : { after }) });
         answerCreated(reply, '/api/v2/sandbox/clock', replayed);
-        return resetBody(done);
+        return after;
       },
     );
   };

@@ -104,12 +104,15 @@ async function everything(scope: TestTenant['scope']): Promise<Map<string, strin
   return found;
 }
 
-/** Until what was posted is sealed, so that nothing changes by itself any more. */
+/** Until what was posted and recorded is sealed and jobs are planned, so that nothing changes by itself any more. */
 async function sealed(scope: TestTenant['scope']): Promise<void> {
   const deadline = Date.now() + 20_000;
   for (;;) {
     const { rows } = await operator.query<{ open: boolean }>(
-      `select h.position > coalesce(max(s.last_position), 0) as open from ledger.heads h
+      `select h.position > coalesce(max(s.last_position), 0)
+         or exists (select from platform.audit_waiting where tenant_id = $1 and environment = $2)
+         or not exists (select from platform.job_schedules where tenant_id = $1 and environment = $2) as open
+       from ledger.heads h
        left join ledger.seals s using (tenant_id, environment)
        where tenant_id = $1 and environment = $2 group by h.position`,
       [scope.tenant_id, scope.environment],

@@ -60,8 +60,11 @@ export function tenantRoutes(db: Database): FastifyPluginAsyncTypebox {
           response: { 200: OwnTenant, ...refusals },
         },
       },
-      async ({ caller, body, headers }, reply) => {
-        const { tenant, version } = await editTenant(db, caller.tenant_id, body, headers['if-match']);
+      async (request, reply) => {
+        const { caller, body, headers } = request;
+        const edited = await editTenant(db, caller.tenant_id, body, headers['if-match']);
+        const { before, tenant, version } = edited;
+        request.audit({ subject: tenant.id, before, after: tenant });
         reply.header('etag', etagOf(version));
         return tenant;
       },
@@ -96,6 +99,8 @@ export function tenantRoutes(db: Database): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/tenants');
         const { replayed, ...created } = await createTenant(db, request.caller, request.body, attempt);
+        const { key: _, ...after } = created;
+        request.audit({ subject: created.id, ...(replayed ? {} : { after }) });
         answerCreated(reply, `/api/v2/tenants/${created.id}`, replayed);
         return created;
       },
@@ -127,9 +132,11 @@ export function tenantRoutes(db: Database): FastifyPluginAsyncTypebox {
           response: { 200: Tenant, ...refusals },
         },
       },
-      async ({ params, body, headers }, reply) => {
+      async (request, reply) => {
+        const { params, body, headers } = request;
         const uuid = uuidOf('ten', params.tenant_id);
-        const { tenant, version } = await editTenant(db, uuid, body, headers['if-match']);
+        const { before, tenant, version } = await editTenant(db, uuid, body, headers['if-match']);
+        request.audit({ before, after: tenant });
         reply.header('etag', etagOf(version));
         return tenant;
       },
@@ -147,8 +154,12 @@ export function tenantRoutes(db: Database): FastifyPluginAsyncTypebox {
           response: { 200: Tenant, ...refusals },
         },
       },
-      async ({ params, body }) =>
-        (await suspendTenant(db, uuidOf('ten', params.tenant_id), body.reason)).tenant,
+      async (request) => {
+        const { params, body } = request;
+        const { before, tenant } = await suspendTenant(db, uuidOf('ten', params.tenant_id), body.reason);
+        request.audit({ before, after: tenant });
+        return tenant;
+      },
     );
 
     app.post(
@@ -162,7 +173,12 @@ export function tenantRoutes(db: Database): FastifyPluginAsyncTypebox {
           response: { 200: Tenant, ...refusals },
         },
       },
-      async ({ params }) => (await suspendTenant(db, uuidOf('ten', params.tenant_id), undefined)).tenant,
+      async (request) => {
+        const uuid = uuidOf('ten', request.params.tenant_id);
+        const { before, tenant } = await suspendTenant(db, uuid, undefined);
+        request.audit({ before, after: tenant });
+        return tenant;
+      },
     );
   };
 }

@@ -127,6 +127,11 @@ interface Found {
   version: number;
 }
 
+/** A tenant before and after a change. */
+interface Changed extends Found {
+  before: Tenant;
+}
+
 function foundOf({ version, ...row }: Static<typeof Row>): Found {
   const { suspended_at, suspended_reason, ...rest } = row;
   return {
@@ -193,7 +198,7 @@ export async function editTenant(
   tenant_id: string,
   body: EditTenantRequest,
   ifMatch: string | undefined,
-): Promise<Found> {
+): Promise<Changed> {
   assertSettings(body);
   return db.write(ofTenant(tenant_id), async (tx) => {
     await tx.run('select from platform.tenants where tenant_id = $1 for no key update', [tenant_id]);
@@ -226,7 +231,7 @@ export async function editTenant(
       }
       throw error;
     }
-    return readTenant(tx, tenant_id);
+    return { before: before.tenant, ...(await readTenant(tx, tenant_id)) };
   });
 }
 
@@ -282,8 +287,10 @@ export async function createTenant(
  *
  * @param reason why; undefined to resume it
  */
-export function suspendTenant(db: Database, tenant_id: string, reason: string | undefined): Promise<Found> {
+export function suspendTenant(db: Database, tenant_id: string, reason: string | undefined): Promise<Changed> {
   return db.write(ofTenant(tenant_id), async (tx) => {
+    await tx.run('select from platform.tenants where tenant_id = $1 for no key update', [tenant_id]);
+    const { tenant: before } = await readTenant(tx, tenant_id);
     const outcome = await setSuspension(tx, tenant_id, reason);
     if (outcome === 'operates_the_installation') {
       throw refuse(
@@ -291,7 +298,7 @@ export function suspendTenant(db: Database, tenant_id: string, reason: string | 
         `${formatId('ten', tenant_id)} operates the installation and stays active.`,
       );
     }
-    return readTenant(tx, tenant_id);
+    return { before, ...(await readTenant(tx, tenant_id)) };
   });
 }
 

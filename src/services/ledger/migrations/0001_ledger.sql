@@ -273,14 +273,17 @@ create table ledger.outbox (
   position bigint,
   type text not null,
   source text not null,
-  subject text not null,
-  data text not null,
+  aggregatetype text not null,
+  aggregateid text not null,
+  payload text not null,
+  traceparent text,
   specversion text not null default '1.0',
   datacontenttype text not null default 'application/json',
   primary key (tenant_id, environment, sequence)
 );
 comment on table ledger.outbox is 'CloudEvents 1.0, committed with the change they tell of; carried in order of sequence';
-comment on column ledger.outbox.data is 'JSON, as it is carried: not parsed again for every event that is written';
+comment on column ledger.outbox.payload is 'JSON, as it is carried: not parsed again for every event that is written';
+comment on column ledger.outbox.aggregateid is 'UUID of what it is about; with id, aggregatetype, type and payload the names that outbox routers know';
 
 create table ledger.seals (
   tenant_id uuid not null,

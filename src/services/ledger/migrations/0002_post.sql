@@ -731,11 +731,11 @@ begin
       ) posted
       where posted.position is not null and p_attributions[posted.r] is not null
   ), told as (
-    insert into outbox (tenant_id, environment, sequence, id, time, position, type, source, subject, data)
+    insert into outbox (tenant_id, environment, sequence, id, time, position, type, source, aggregatetype, aggregateid, payload)
       select p_tenant_id, p_environment, v_sequence + v_posted[i] - v_first_position, p_ids[i], v_now, v_posted[i],
              (array['ledger.transfer.posted', 'ledger.transfer.reversed', 'ledger.hold.placed', 'ledger.hold.incremented',
                     'ledger.hold.extended', 'ledger.hold.captured', 'ledger.hold.released', 'ledger.hold.expired'])[p_kinds[i]],
-             '/ledger', coalesce(case when p_kinds[i] > 3 then p_refs[i] end, p_ids[i])::text, p_events[i]
+             '/ledger', case when p_kinds[i] in (1, 2) then 'transfer' else 'hold' end, coalesce(case when p_kinds[i] > 3 then p_refs[i] end, p_ids[i])::text, p_events[i]
       from generate_series(1, n) i
       where v_posted[i] is not null
   )

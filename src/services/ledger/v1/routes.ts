@@ -146,6 +146,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
             request.body,
             attempt,
           );
+          request.audit({ subject: account_id, ...(replayed ? {} : { after: account }) });
           answered(reply, replayed);
           linkTo(reply, `/api/v2/accounts/${account_id}`);
           reply.code(201).header('location', `/api/v1/accounts/${account.id}`);
@@ -240,6 +241,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
             permission: 'transfers:post',
             changes_state: true,
             approval: transferring,
+            records_in_commit: true,
             heeds_labels: true,
           },
           schema: {

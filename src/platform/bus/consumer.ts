@@ -1,0 +1,228 @@
+/**
+ * Consuming events with the effect of once. An event is noted in the inbox in the commit of what it does, so that one that
+ * comes again does nothing. One that fails is held and tried again later, and after too many attempts parked for somebody
+ * to look at; it holds back its own aggregate only.
+ */
+import type { FastifyBaseLogger } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { type Database, isConnectionFailure, type Scope, type Transaction } from '../db.ts';
+import { Problem } from '../problem.ts';
+import type { Bus } from './bus.ts';
+import type { Event } from './event.ts';
+import { openWaker } from './wake.ts';
+
+/** What a service does about events of other services. */
+export interface Consumer {
+  /** Names it for good: what it has received is known by it. */
+  name: string;
+  /** Types it is told of, each in full or up to a dot and a star: `ledger.transfer.posted`, `ledger.*`, `*`. */
+  types: readonly string[];
+  /** Whether it begins with the oldest event there is, or with those that come after it was first started. */
+  from: 'start' | 'now';
+  /**
+   * What an event does, by statements of this transaction alone: they and the note that it was received are one commit.
+   * It is of the event's tenant and environment, and of the service's role. What it throws holds the event for later.
+   */
+  handle: (tx: Transaction, event: Event) => Promise<void>;
+  /** Attempts before an event is parked, and the wait after the first; it doubles each time, to ten minutes at most. */
+  retry?: { attempts: number; first_wait_ms: number };
+}
+
+const DEFAULT_RETRY = { attempts: 10, first_wait_ms: 500 };
+const LONGEST_WAIT_MS = 600_000;
+/** How often held events are looked for that are due. */
+const RETRY_EVERY_MS = 500;
+const HELD_A_PASS = 50;
+
+export interface Consuming {
+  stop: () => Promise<void>;
+  /** Held events may be due: some were redriven. */
+  wake: () => void;
+}
+
+/** Whether events of a type are for who asked for these. */
+export function isOfTypes(types: readonly string[], type: string): boolean {
+  return types.some(
+    (pattern) =>
+      pattern === '*' ||
+      pattern === type ||
+      (pattern.endsWith('.*') && type.startsWith(pattern.slice(0, -1))),
+  );
+}
+
+const ReceivedRow = Type.Object({ event_id: Type.String() });
+const DueRow = Type.Object({
+  tenant_id: Type.String(),
+  environment: Type.Union([Type.Literal('sandbox'), Type.Literal('live')]),
+  event_id: Type.String(),
+});
+const HeldEvent = Type.Object({
+  id: Type.String(),
+  tenant_id: Type.String(),
+  environment: Type.Union([Type.Literal('sandbox'), Type.Literal('live')]),
+  sequence: Type.Integer(),
+  time: Type.String(),
+  type: Type.String(),
+  source: Type.String(),
+  aggregatetype: Type.String(),
+  aggregateid: Type.String(),
+  position: Type.Union([Type.Integer(), Type.Null()]),
+  payload: Type.String(),
+  traceparent: Type.Union([Type.String(), Type.Null()]),
+});
+const TakenRow = Type.Object({ event: HeldEvent, attempts: Type.Integer(), fresh: Type.Boolean() });
+
+/** Whether the failure is not the event's: what it needs is away, for whichever event. */
+function isAway(error: unknown): boolean {
+  return isConnectionFailure(error) || (error instanceof Problem && error.code === 'unavailable');
+}
+
+/** What a failure says, without what may be somebody's: texts of PostgreSQL's errors carry no values here. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Problem) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+/** Runs of neighbours with one tenant and environment. */
+function byScope(events: readonly Event[]): Event[][] {
+  const runs: Event[][] = [];
+  for (const event of events) {
+    const run = runs.at(-1);
+    const [first] = run ?? [];
+    if (
+      run !== undefined &&
+      first?.tenant_id === event.tenant_id &&
+      first.environment === event.environment
+    ) {
+      run.push(event);
+    } else runs.push([event]);
+  }
+  return runs;
+}
+
+/**
+ * Consumes from now on.
+ *
+ * @param db the service's own database, in which its effects are
+ * @param platform the platform's, for what is due of any tenant
+ */
+export async function startConsumer(options: {
+  consumer: Consumer;
+  bus: Bus;
+  db: Database;
+  platform: Database;
+  log: FastifyBaseLogger;
+}): Promise<Consuming> {
+  const { consumer, bus, db, platform, log } = options;
+  const { name, types, handle } = consumer;
+  const retry = consumer.retry ?? DEFAULT_RETRY;
+  const waker = openWaker();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  /** Notes the events as received and does what those do that are new. */
+  async function take(tx: Transaction, events: readonly Event[]): Promise<void> {
+    const fresh = await tx.rows(ReceivedRow, 'select event_id from platform.receive_events($1, $2)', [
+      name,
+      JSON.stringify(events),
+    ]);
+    const ids = new Set(fresh.map(({ event_id }) => event_id));
+    for (const event of events) if (ids.has(event.id)) await handle(tx, event);
+  }
+
+  /** Holds an event after an attempt, for a while or for good. */
+  async function hold(event: Event, attempts: number, error: unknown): Promise<void> {
+    const parked = attempts >= retry.attempts;
+    const wait_ms = Math.min(retry.first_wait_ms * 2 ** (attempts - 1), LONGEST_WAIT_MS);
+    log[parked ? 'error' : 'warn'](
+      { err: error, consumer: name, event_id: event.id, attempts, parked },
+      parked ? 'an event is parked' : 'an event could not be consumed and will be tried again',
+    );
+    await db.write(event, (tx) =>
+      tx.run('select platform.hold_event($1, $2, $3, $4, $5, $6)', [
+        name,
+        JSON.stringify(event),
+        parked ? 'parked' : 'retrying',
+        attempts,
+        wait_ms,
+        reasonOf(error),
+      ]),
+    );
+  }
+
+  async function deliver(all: readonly Event[]): Promise<void> {
+    const events = all.filter(({ type }) => isOfTypes(types, type));
+    for (const run of byScope(events)) {
+      const [first] = run;
+      if (first === undefined) continue;
+      try {
+        await db.write(first, (tx) => take(tx, run));
+      } catch (error) {
+        if (isAway(error)) throw error;
+        // One of them fails; each for itself then.
+        for (const event of run) await deliverOne(event);
+      }
+    }
+  }
+
+  async function deliverOne(event: Event): Promise<void> {
+    try {
+      await db.write(event, (tx) => take(tx, [event]));
+    } catch (error) {
+      if (isAway(error)) throw error;
+      await hold(event, 1, error);
+    }
+  }
+
+  async function retryOne(scope: Scope, event_id: string): Promise<boolean> {
+    let held: Static<typeof TakenRow> | undefined;
+    try {
+      await db.write(scope, async (tx) => {
+        [held] = await tx.rows(
+          TakenRow,
+          'select event, attempts, fresh from platform.take_held_event($1, $2)',
+          [name, event_id],
+        );
+        if (held?.fresh === true && isOfTypes(types, held.event.type)) await handle(tx, held.event);
+      });
+      return held !== undefined;
+    } catch (error) {
+      if (held === undefined || isAway(error)) throw error;
+      await hold(held.event, held.attempts + 1, error);
+      return false;
+    }
+  }
+
+  /** Whether a held event took effect, so that the next of its aggregate may be due. */
+  async function retryDue(): Promise<boolean> {
+    const due = await platform.rows(DueRow, 'select * from platform.due_events($1, $2)', [name, HELD_A_PASS]);
+    let taken = false;
+    for (const { event_id, ...scope } of due) {
+      if (signal.aborted) return false;
+      taken = (await retryOne(scope, event_id)) || taken;
+    }
+    return taken;
+  }
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      const again = await retryDue().catch((error: unknown) => {
+        if (!signal.aborted)
+          log.warn({ err: error, consumer: name }, 'held events could not be tried again for now');
+        return false;
+      });
+      if (!again && !signal.aborted) await waker.wait(RETRY_EVERY_MS);
+    }
+  }
+
+  const subscription = await bus.subscribe({ consumer: name, from: consumer.from, deliver });
+  const retrying = run();
+  return {
+    wake: waker.wake,
+    stop: async () => {
+      stopping.abort();
+      waker.wake();
+      await Promise.all([subscription.stop(), retrying]);
+    },
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * The bus on Kafka. One topic is filled from the log, in the log's order and once every event is on all in-sync replicas;
+ * each consumer is a consumer group, whose processes share the partitions. Kafka may be away, at the start too: events
+ * wait in the log, and consumers go on where they were.
+ */
+import { readFileSync } from 'node:fs';
+import type { FastifyBaseLogger } from 'fastify';
+import { type Config, StartupError } from '../config.ts';
+import type { Database } from '../db.ts';
+import type { Bus, Subscriber } from './bus.ts';
+import type { Event } from './event.ts';
+import { ensureTopic, groupLag, startGroupAtEnd } from './kafka-admin.ts';
+import { contentOf, eventOfContent } from './kafka-binding.ts';
+import type { KafkaSettings } from './kafka-client.ts';
+import { openConsumer } from './kafka-consumer.ts';
+import { openProducer, type StoredMessage } from './kafka-producer.ts';
+import { openPostgresBus } from './postgres.ts';
+
+/** Name of what fills Kafka, among those who consume the log. */
+const FILLER = 'kafka';
+
+/** Undefined: events are not carried by Kafka. */
+export function kafkaSettingsOf(config: Config): KafkaSettings | undefined {
+  if (config.kafka_brokers.length === 0) return undefined;
+  const { kafka_sasl_mechanism: mechanism, kafka_sasl_user: user, kafka_sasl_password: password } = config;
+  if (mechanism !== undefined && (user === undefined || password === undefined)) {
+    throw new StartupError('KAFKA_SASL_MECHANISM needs KAFKA_SASL_USER and KAFKA_SASL_PASSWORD');
+  }
+  return {
+    brokers: config.kafka_brokers,
+    tls:
+      config.kafka_tls || config.kafka_tls_ca_file !== undefined
+        ? { ca: config.kafka_tls_ca_file === undefined ? undefined : readCa(config.kafka_tls_ca_file) }
+        : undefined,
+    sasl:
+      mechanism === undefined || user === undefined || password === undefined
+        ? undefined
+        : { mechanism, user, password },
+    prefix: config.kafka_topic_prefix,
+    partitions: config.kafka_topic_partitions,
+    replication: config.kafka_topic_replication,
+    content_mode: config.kafka_content_mode,
+  };
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new StartupError(`KAFKA_TLS_CA_FILE is ${JSON.stringify(path)}, which cannot be read: ${reason}`);
+  }
+}
+
+/** @param db of the role `platform`, with a connection for what fills Kafka */
+export async function openKafkaBus(options: {
+  settings: KafkaSettings;
+  db: Database;
+  log: FastifyBaseLogger;
+}): Promise<Bus> {
+  const { settings, db, log } = options;
+  const topic = `${settings.prefix}events`;
+  const groupOf = (consumer: string) => `${settings.prefix}${consumer}`;
+  const consumers = new Set<string>();
+  const producer = openProducer(settings);
+  const source = openPostgresBus({ db, log });
+
+  let made: Promise<void> | undefined;
+  /** The topic is there; asked again after a failure. */
+  function topicMade(): Promise<void> {
+    made ??= ensureTopic(settings, topic).catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  }
+
+  async function fill(events: readonly Event[]): Promise<void> {
+    await topicMade();
+    await producer.write(events.map((event) => ({ topic, ...contentOf(event, settings.content_mode) })));
+  }
+
+  /** The events of messages; what is none is passed over, since it would be none the next time too. */
+  function eventsOf(messages: readonly StoredMessage[]): Event[] {
+    return messages.flatMap((message) => {
+      try {
+        return [eventOfContent(message)];
+      } catch (error) {
+        const { partition, offset } = message;
+        log.error(
+          { err: error, topic, partition, offset: String(offset) },
+          'a message of Kafka is no event of ours and is passed over',
+        );
+        return [];
+      }
+    });
+  }
+
+  // Under the lock of the partition, so that two processes do not fill Kafka with one event and its successor crosswise.
+  const filling = await source.subscribe({ consumer: FILLER, from: 'start', deliver: fill });
+
+  return {
+    name: 'kafka',
+    async subscribe({ consumer, from, deliver }: Subscriber) {
+      // Known to the platform as any consumer is; how far it has come is what Kafka says.
+      await db.run('select platform.register_consumer($1, false)', [consumer]);
+      consumers.add(consumer);
+      const group = groupOf(consumer);
+      const reading = openConsumer(settings, {
+        group,
+        topic,
+        prepare: async () => {
+          await topicMade();
+          if (from === 'now') await startGroupAtEnd(settings, group, topic);
+        },
+        deliver: async (messages) => {
+          const events = eventsOf(messages);
+          if (events.length > 0) await deliver(events);
+        },
+        onTrouble: (what, error) => log.warn({ err: error, consumer }, what),
+      });
+      return { stop: reading.close };
+    },
+    wake: source.wake,
+    lag: async () => {
+      const unfilled = (await source.lag()).get(FILLER) ?? 0;
+      const lags = new Map([[FILLER, unfilled]]);
+      for (const consumer of consumers) {
+        try {
+          lags.set(consumer, await groupLag(settings, groupOf(consumer), topic));
+        } catch (error) {
+          log.warn({ err: error, consumer }, 'Kafka does not say how far a consumer has come for now');
+        }
+      }
+      return lags;
+    },
+    stop: async () => {
+      await filling.stop();
+      await source.stop();
+      await producer.close();
+    },
+  };
+}

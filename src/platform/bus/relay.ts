@@ -1,0 +1,74 @@
+/**
+ * The relay: carries what services wrote into their outboxes to the log, in order, once (`platform.carry_events`). Each
+ * process has one, and one works at a time; where it is killed, another goes on at its next turn.
+ */
+import type { FastifyBaseLogger } from 'fastify';
+import { Type } from 'typebox';
+import type { Database } from '../db.ts';
+import { openWaker } from './wake.ts';
+
+/** Events of one outbox and tenant that one commit carries. */
+const BATCH = 1_000;
+/** How long nothing is looked for when nobody told of anything: who tells may have been killed before. */
+const IDLE_MS = 1_000;
+/** Pause between two commits: events that come in the meantime share one, and writers are not held up by the reading. */
+const PAUSE_MS = 5;
+/** Pause after a failure. */
+const FAILED_MS = 1_000;
+
+export interface Relay {
+  /** Something was written into an outbox. */
+  wake: () => void;
+  stop: () => Promise<void>;
+}
+
+const Carried = Type.Object({ carried: Type.BigInt() });
+
+/** Carries what there is until there is nothing more, and says how much that was; 0 where another process is at it. */
+async function carryAll(db: Database, signal?: AbortSignal): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const [row] = await db.rows(Carried, 'select platform.carry_events($1) as carried', [BATCH]);
+    const carried = Number(row?.carried ?? 0n);
+    if (carried <= 0) return total;
+    total += carried;
+    if (signal?.aborted === true) return total;
+  }
+}
+
+/** @param onCarried told after each pass that carried something */
+export function startRelay(options: {
+  db: Database;
+  log: FastifyBaseLogger;
+  onCarried: (events: number) => void;
+}): Relay {
+  const { db, log, onCarried } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const waker = openWaker();
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const carried = await carryAll(db, signal);
+        if (carried > 0) onCarried(carried);
+        await waker.wait(IDLE_MS);
+        if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn({ err: error }, 'events could not be carried for now');
+        await waker.wait(FAILED_MS);
+      }
+    }
+  }
+
+  const running = run();
+  return {
+    wake: waker.wake,
+    stop: () => {
+      stopping.abort();
+      waker.wake();
+      return running;
+    },
+  };
+}

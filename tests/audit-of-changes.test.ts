@@ -1,0 +1,273 @@
+/**
+ * Every route that changes something says in its record what it was done to, and what that was before and after. The
+ * routes are those of the server: one that is not walked here fails the test until somebody says how it is asked.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exportJWK, generateKeyPair } from 'jose';
+import { Client } from 'pg';
+import { createKey } from '../src/platform/access/access.ts';
+import { newUuid } from '../src/platform/ids.ts';
+import { newPerson } from '../src/services/identity/people/testing.ts';
+import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
+
+let platform: TestPlatform;
+let superuser: Client;
+let bank: TestTenant;
+/** The tenant whose people operate the installation. */
+let operators: TestTenant;
+/** May do everything, too, so that it can decide what the other proposes. */
+let second: string;
+const walked = new Set<string>();
+
+before(async () => {
+  platform = await openTestPlatform();
+  superuser = new Client({ connectionString: platform.url });
+  await superuser.connect();
+  bank = await platform.newTenant();
+  second = await createKey(platform.running.platform, bank.scope, { label: 'second' });
+  operators = await platform.newTenant();
+  await superuser.query("update platform.tenants set kind = 'installation' where tenant_id = $1", [
+    operators.scope.tenant_id,
+  ]);
+});
+after(async () => {
+  await superuser.end();
+  await platform.close();
+});
+
+type Method = 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+interface Told {
+  subject: string | null;
+  before: unknown;
+  after: unknown;
+}
+
+async function toldOf(tenant: TestTenant, answer: Answer): Promise<Told & { route: string; method: string }> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    const { rows } = await superuser.query(
+      'select subject, before, after, route, method from platform.audit_records where tenant_id = $1 and request_id = $2',
+      [tenant.scope.tenant_id, answer.headers['request-id']],
+    );
+    if (rows.length > 0) {
+      assert.equal(rows.length, 1);
+      return rows[0];
+    }
+    await sleep(10);
+  }
+  return assert.fail('nothing is recorded');
+}
+
+/** Asks, and asserts that the record names a subject and has what is expected to be before and after. */
+async function changes(
+  what: 'makes' | 'changes' | 'removes',
+  method: Method,
+  url: string,
+  body?: object,
+  options: { by?: TestTenant; key?: string } = {},
+): Promise<{ body: Answer['body']; told: Told }> {
+  const { by = bank, key } = options;
+  const answer = await by.ask(method, url, body, {
+    'idempotency-key': newUuid(),
+    ...(what === 'makes' ? {} : { 'if-match': '*' }),
+    ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+  });
+  assert.ok(answer.status >= 200 && answer.status < 300, `${method} ${url}: ${answer.status} ${answer.text}`);
+  const { route, method: recorded, ...told } = await toldOf(by, answer);
+  walked.add(`${recorded} ${route}`);
+  const shown = `${method} ${url}: ${JSON.stringify(told)}`;
+  assert.ok(told.subject !== null && told.subject !== '', shown);
+  assert.equal(told.before !== null, what !== 'makes', shown);
+  assert.equal(told.after !== null, what !== 'removes', shown);
+  return { body: answer.body, told };
+}
+
+test('people, invitations and roles: what each was before and after', async () => {
+  const { id: inv } = (await changes('makes', 'POST', '/api/v2/invitations', { email: 'a@bank.example' }))
+    .body;
+  const { body: resent, told: ofResent } = await changes(
+    'changes',
+    'POST',
+    `/api/v2/invitations/${inv}/resend`,
+  );
+  assert.ok(!JSON.stringify(ofResent).includes(resent.token));
+  const { told: revoked } = await changes('changes', 'POST', `/api/v2/invitations/${inv}/revoke`);
+  assert.deepEqual(
+    [Object(revoked.before).status, Object(revoked.after).status, revoked.subject],
+    ['open', 'revoked', inv],
+  );
+
+  const person = await newPerson(platform, bank, { email: 'clerk@bank.example' });
+  const on = `/api/v2/people/${person.id}`;
+  const { told: renamed } = await changes('changes', 'PATCH', on, { name: 'Zora' });
+  assert.deepEqual(
+    [Object(renamed.before).name === 'Zora', Object(renamed.after).name, renamed.subject],
+    [false, 'Zora', person.id],
+  );
+  const { told: ended } = await changes('changes', 'POST', `${on}/sessions/end`, {});
+  assert.deepEqual([Object(ended.before).sessions.length, Object(ended.after).sessions.length], [1, 0]);
+  const { body: reset, told: ofReset } = await changes('makes', 'POST', `${on}/password-resets`);
+  assert.equal(Object(ofReset.after).password_reset.expires_at, reset.expires_at);
+  assert.ok(!JSON.stringify(ofReset).includes(reset.token));
+  const { told: again } = await changes('changes', 'POST', `${on}/password-resets`);
+  assert.deepEqual(again.before, ofReset.after);
+  for (const [action, from, to] of [
+    ['suspend', 'active', 'suspended'],
+    ['resume', 'suspended', 'active'],
+    ['reset-factors', 'active', 'active'],
+  ] as const) {
+    const { told } = await changes('changes', 'POST', `${on}/${action}`);
+    assert.deepEqual([Object(told.before).status, Object(told.after).status], [from, to], action);
+  }
+
+  const role = { name: 'teller', description: 'At the counter', permissions: ['accounts:read'] };
+  await changes('makes', 'POST', '/api/v2/roles', role);
+  const { told: edited } = await changes('changes', 'PATCH', '/api/v2/roles/teller', {
+    permissions: ['accounts:read', 'transfers:post'],
+  });
+  assert.deepEqual(
+    [edited.subject, Object(edited.before).permissions, Object(edited.after).permissions],
+    ['teller', ['accounts:read'], ['accounts:read', 'transfers:post']],
+  );
+  const grant = (await changes('makes', 'POST', '/api/v2/grants', { person_id: person.id, role: 'teller' }))
+    .body;
+  const { told: ungranted } = await changes('removes', 'DELETE', `/api/v2/grants/${grant.id}`);
+  assert.deepEqual(
+    [ungranted.subject, Object(ungranted.before).role, Object(ungranted.before).person_id],
+    [grant.id, 'teller', person.id],
+  );
+  const { told: deleted } = await changes('removes', 'DELETE', '/api/v2/roles/teller');
+  assert.deepEqual([deleted.subject, Object(deleted.before).description], ['teller', 'At the counter']);
+  const { told: removed } = await changes('changes', 'POST', `${on}/remove`);
+  assert.deepEqual([Object(removed.before).status, Object(removed.after).status], ['active', 'removed']);
+});
+
+test('keys, devices, applications and signing keys, without a secret', async () => {
+  const { body: key } = await changes('makes', 'POST', '/api/v2/api-keys', { label: 'till' });
+  const on = `/api/v2/api-keys/${key.id}`;
+  const { told: relabelled } = await changes('changes', 'PATCH', on, { label: 'till 2' });
+  assert.deepEqual([Object(relabelled.before).label, Object(relabelled.after).label], ['till', 'till 2']);
+  const amounts = (amount: string) => ({
+    amounts: [{ currency: 'BRL', per_transfer: { amount, currency: 'BRL' } }],
+  });
+  await changes('makes', 'PUT', `${on}/limits`, amounts('1.00'));
+  const { told: limited } = await changes('changes', 'PUT', `${on}/limits`, amounts('2.00'));
+  assert.deepEqual(
+    [limited.subject, Object(limited.before).amounts[0].per_transfer.amount],
+    [key.id, '1.00'],
+  );
+  await changes('removes', 'DELETE', `${on}/limits`);
+  const { body: next, told: rotated } = await changes('changes', 'POST', `${on}/rotations`, {});
+  assert.deepEqual([Object(rotated.before).id, Object(rotated.after).id], [key.id, next.id]);
+  assert.ok(!JSON.stringify(rotated).includes(next.key));
+  await changes('changes', 'POST', `${on}/revoke`);
+
+  const public_key = await exportJWK((await generateKeyPair('ES256')).publicKey);
+  const { body: device } = await changes('makes', 'POST', '/api/v2/devices', {
+    label: 'ATM',
+    public_key,
+    permissions: ['accounts:read'],
+  });
+  await changes('changes', 'PATCH', `/api/v2/devices/${device.id}`, { label: 'ATM 2' });
+
+  const { body: application } = await changes('makes', 'POST', '/api/v2/applications', {
+    name: 'Partner',
+    auth_method: 'client_secret_post',
+    grant_types: ['client_credentials'],
+    scopes: ['accounts:read'],
+  });
+  const at = `/api/v2/applications/${application.id}`;
+  const { told: renamed } = await changes('changes', 'PATCH', at, { name: 'Other' });
+  assert.deepEqual([Object(renamed.before).name, Object(renamed.after).name], ['Partner', 'Other']);
+  const { body: secret, told: replaced } = await changes('changes', 'POST', `${at}/secrets`, {});
+  assert.ok(!JSON.stringify(replaced).includes(secret.client_secret));
+  const { told: signed } = await changes('changes', 'POST', '/api/v2/signing-keys/rotate');
+  const kid = (told: unknown) => Object(told).data[0].kid;
+  assert.equal(signed.subject, kid(signed.after));
+  assert.notEqual(kid(signed.before), kid(signed.after));
+});
+
+test('policies and what is decided by them, settings, plans, quotas and the sandbox', async () => {
+  const policy = '/api/v2/approval-policies/accounts:close';
+  await changes('makes', 'PUT', policy, { expires_in_s: 600 });
+  const { told: edited } = await changes('changes', 'PUT', policy, { expires_in_s: 900 });
+  assert.deepEqual(
+    [edited.subject, Object(edited.before).expires_in_s, Object(edited.after).expires_in_s],
+    ['accounts:close', 600, 900],
+  );
+  await changes('makes', 'POST', '/api/v2/chart-of-accounts', { code: '1', name: 'Cash', type: 'asset' });
+  const opening = { name: 'A', currency: 'BRL', chart_code: '1' };
+  const { body: account } = await changes('makes', 'POST', '/api/v2/accounts', opening);
+  const on = `/api/v2/accounts/${account.id}`;
+  await changes('changes', 'PATCH', on, { name: 'B' });
+  await changes('changes', 'POST', `${on}/freeze`);
+  await changes('changes', 'POST', `${on}/unfreeze`);
+  for (const [verb, body, by, status] of [
+    ['reject', { reason: 'not yet' }, second, 'rejected'],
+    ['cancel', undefined, bank.key, 'cancelled'],
+    ['approve', {}, second, 'executed'],
+  ] as const) {
+    const proposal = await bank.post(`${on}/close`);
+    const decided = await changes('changes', 'POST', `/api/v2/proposals/${proposal.id}/${verb}`, body, {
+      key: by,
+    });
+    assert.deepEqual(
+      [decided.told.subject, Object(decided.told.before).status, Object(decided.told.after).status],
+      [proposal.id, 'pending', status],
+    );
+  }
+  await changes('removes', 'DELETE', policy);
+  const { body: another } = await changes('makes', 'POST', '/api/v2/accounts', opening);
+  await changes('changes', 'POST', `/api/v2/accounts/${another.id}/close`);
+
+  const { told: own } = await changes('changes', 'PATCH', '/api/v2/tenant', { name: 'Bank' });
+  assert.deepEqual([Object(own.before).name, Object(own.after).name], ['Test', 'Bank']);
+  const window = { name: 'minute', requests: 1_000_000, window_s: 60 };
+  await changes('makes', 'POST', '/api/v2/plans', { name: 'gold', windows: [window] });
+  await changes('changes', 'PATCH', '/api/v2/plans/gold', { description: 'more' });
+  await changes('changes', 'POST', '/api/v2/sandbox/clock/advance', { seconds: 60 });
+  await changes('makes', 'POST', '/api/v2/sandbox/reset', {});
+
+  const by = operators;
+  const made = { name: 'New', base_currency: 'BRL' };
+  const { body: tenant, told } = await changes('makes', 'POST', '/api/v2/tenants', made, { by });
+  assert.ok(!JSON.stringify(told).includes(tenant.key));
+  const at = `/api/v2/tenants/${tenant.id}`;
+  await changes('changes', 'PATCH', at, { name: 'Newer' }, { by });
+  await changes('changes', 'POST', `${at}/suspend`, { reason: 'fees' }, { by });
+  await changes('changes', 'POST', `${at}/resume`, undefined, { by });
+  await changes('changes', 'PUT', `${at}/quotas/sandbox`, { windows: [window] }, { by });
+});
+
+/** Asked elsewhere: by a person with a browser, with a provider that answers, or written in the commit of a posting. */
+const elsewhere = [
+  // external.test.ts
+  'PUT /api/v2/identity-provider',
+  'DELETE /api/v2/identity-provider',
+  // oauth.test.ts
+  'POST /api/v2/consents/:consent_id/revoke',
+];
+/** What is posted tells what it moved: the transfer or hold, which never changes, is the record's subject. */
+const postings = /^(GET|HEAD|POST|PUT|DELETE) \/api\/(v2\/(transfers|holds)|v1\/(transfer|accounts))(\/|$)/;
+
+test('no route that changes something is left out', () => {
+  const found: string[] = [];
+  const parents: string[] = [];
+  for (const line of platform.running.app.printRoutes({ commonPrefix: false }).split('\n')) {
+    const at = line.indexOf('── ');
+    const [, part = '', methods = ''] = /^── (.*?)(?: \(([A-Z, ]+)\))?$/.exec(line.slice(at)) ?? [];
+    if (at < 0) continue;
+    parents.splice((at - 1) / 4, Number.POSITIVE_INFINITY, part);
+    const path = parents.join('');
+    if (!path.startsWith('/api/')) continue;
+    for (const method of methods.split(', ')) {
+      if (['POST', 'PUT', 'PATCH', 'DELETE'].includes(method)) found.push(`${method} ${path}`);
+    }
+  }
+  assert.ok(found.length > 40, found.join('\n'));
+  assert.deepEqual(
+    found.filter((route) => !walked.has(route) && !elsewhere.includes(route) && !postings.test(route)),
+    [],
+  );
+});

@@ -1,0 +1,3 @@
+import { testBus } from './bus.ts';
+
+testBus('PostgreSQL', () => Promise.resolve({}));

@@ -1,0 +1,34 @@
+/** A service that notes what it hears, for the tests of the bus: each event a row, in the commit of its receipt. */
+import { fileURLToPath } from 'node:url';
+import type { Event } from '../../src/platform/bus/event.ts';
+import { defineService, type Service } from '../../src/platform/service.ts';
+
+/** @param refuses whether the effect of an event fails, after it was written */
+export function probeService(refuses: (event: Event) => boolean): Service {
+  return defineService({
+    name: 'probe',
+    migrations: fileURLToPath(new URL('migrations', import.meta.url)),
+    problems: {},
+    permissions: {},
+    start: () => ({
+      routes: async () => {},
+      consumers: [
+        {
+          name: 'probe',
+          types: ['ledger.*'],
+          from: 'start',
+          retry: { attempts: 3, first_wait_ms: 20 },
+          handle: async (tx, event) => {
+            await tx.run(
+              `insert into probe.effects (tenant_id, environment, event_id, sequence, type, aggregateid)
+               values ($1, $2, $3, $4, $5, $6)`,
+              [event.tenant_id, event.environment, event.id, event.sequence, event.type, event.aggregateid],
+            );
+            if (refuses(event)) throw new Error('the probe refuses this event');
+          },
+        },
+      ],
+      stop: () => Promise.resolve(),
+    }),
+  });
+}
