@@ -488,13 +488,7 @@ test('what is set aside for a proposal cannot be captured, released or made last
     ['extensions', { expires_at: '2999-01-01T00:00:00Z' }],
   ] as const) {
     const refused = await bank.ask('POST', `${url}/${step}`, body);
-    // A capture of so much would wait, and be refused when it is approved.
-    if (step === 'captures') {
-      const approved = await bank.second('POST', `/api/v2/proposals/${refused.body.id}/approve`, {});
-      assert.deepEqual([approved.body.status, approved.body.result.body.code], ['failed', 'hold_reserved']);
-    } else {
-      assert.deepEqual([refused.status, refused.body.code], [422, 'hold_reserved'], step);
-    }
+    assert.deepEqual([refused.status, refused.body.code], [422, 'hold_reserved'], step);
   }
   const own = await bank.ask('POST', '/api/v2/holds', {
     debit_account_id: bank.sara,
@@ -830,4 +824,137 @@ test('what waits without money set aside is told of as well', async () => {
     [told?.type, told?.subject, told?.data.above],
     ['platform.proposal.created', body.id, null],
   );
+});
+
+/** A hold of Sara's money for the shop. */
+async function held(bank: Bank, amount: string): Promise<string> {
+  const { sara, shop } = bank;
+  return (
+    await bank.post('/api/v2/holds', {
+      debit_account_id: sara,
+      credit_account_id: shop,
+      amount: brl(amount),
+    })
+  ).id;
+}
+
+test('a capture that waits keeps its hold, which nobody captures, releases or changes meanwhile', async () => {
+  const bank = await openBank();
+  const id = await held(bank, '500');
+  await policy(bank, 'transfers:post', { above: [brl('100')] });
+  const step = (name: string, body: object, ask = bank.ask) =>
+    ask('POST', `/api/v2/holds/${id}/${name}`, body);
+  const waiting = await step('captures', { amount: brl('200') });
+  assert.deepEqual([waiting.status, waiting.body.reserved], [202, [id]], waiting.text);
+  assert.deepEqual(await funds(bank, bank.sara), { balance: '1000.00', available: '500.00' });
+  for (const [name, body] of [
+    ['captures', { amount: brl('1') }],
+    ['releases', {}],
+    ['increments', { amount: brl('1') }],
+    ['extensions', { expires_at: '2999-01-01T00:00:00Z' }],
+  ] as const) {
+    const refused = await step(name, body);
+    assert.deepEqual(
+      [refused.status, refused.body.code, refused.body.reserved_for],
+      [422, 'hold_reserved', waiting.body.id],
+      name,
+    );
+  }
+  const approved = await bank.second('POST', `/api/v2/proposals/${waiting.body.id}/approve`, {});
+  assert.equal(approved.body.status, 'executed', approved.text);
+  assert.deepEqual(await funds(bank, bank.sara), { balance: '800.00', available: '500.00' });
+
+  // Rejected, the hold is as it was; of a rehearsal nothing is kept.
+  const dry = await bank.ask('POST', `/api/v2/holds/${id}/captures?dry_run=true`, {});
+  assert.equal(dry.status, 202, dry.text);
+  const second = await step('captures', {});
+  await bank.second('POST', `/api/v2/proposals/${second.body.id}/reject`, { reason: 'no' });
+  assert.equal((await step('releases', { amount: brl('100') })).status, 201);
+  assert.deepEqual(await funds(bank, bank.sara), { balance: '800.00', available: '600.00' });
+  // What the ledger refuses never waits.
+  assert.equal((await step('captures', { amount: brl('201') })).body.code, 'amount_exceeds_hold');
+  assert.equal((await step('releases', {})).status, 201);
+  assert.equal((await step('captures', {})).body.code, 'hold_closed');
+  await assertWhole(bank);
+});
+
+test('a capture whose process died while its hold was claimed, or after it was done, comes to the same', async () => {
+  const bank = await openBank();
+  const id = await held(bank, '500');
+  await policy(bank, 'transfers:post');
+  const capture = (key: string) =>
+    bank.ask('POST', `/api/v2/holds/${id}/captures`, { amount: brl('200') }, { 'idempotency-key': key });
+  const leave = async (proposal: string, changes: string) =>
+    superuser.query(`update platform.proposals set ${changes}, due_at = now() where id = $1`, [
+      parseId('prp', proposal),
+    ]);
+  const first = await capture('first');
+  await leave(first.body.id, `status = 'reserving'`);
+  const deadline = Date.now() + 10_000;
+  let again = await capture('second');
+  while (again.status !== 202) {
+    assert.ok(Date.now() < deadline, again.text);
+    await sleep(20);
+    again = await capture('second');
+  }
+  await bank.second('POST', `/api/v2/proposals/${again.body.id}/approve`, {});
+  await leave(again.body.id, `status = 'approved', result = null`);
+  await cameTo(bank, again.body.id, 'executed');
+  assert.deepEqual(await funds(bank, bank.shop), { balance: '200.00', available: '200.00' });
+  const { rowCount } = await superuser.query('select from ledger.hold_claims where tenant_id = $1', [
+    bank.scope.tenant_id,
+  ]);
+  assert.equal(rowCount, 0);
+});
+
+test('holds that wait to be placed or incremented have their money set aside', async () => {
+  const bank = await openBank();
+  const small = await held(bank, '50');
+  await policy(bank, 'holds:place', { above: [brl('100')] });
+  const { sara, shop } = bank;
+  const place = (amount: string) =>
+    bank.ask('POST', '/api/v2/holds', {
+      debit_account_id: sara,
+      credit_account_id: shop,
+      amount: brl(amount),
+    });
+  assert.equal((await place('950.01')).body.code, 'insufficient_funds');
+  const waiting = await place('600');
+  assert.deepEqual([waiting.status, waiting.body.reserved.length], [202, 1], waiting.text);
+  assert.deepEqual(await funds(bank, sara), { balance: '1000.00', available: '350.00' });
+  const placed = await bank.second('POST', `/api/v2/proposals/${waiting.body.id}/approve`, {});
+  assert.equal(placed.body.status, 'executed', placed.text);
+  assert.equal((await bank.get(placed.body.result.location)).remaining.amount, '600.00');
+  assert.deepEqual(await funds(bank, sara), { balance: '1000.00', available: '350.00' });
+
+  const increment = (amount: string) =>
+    bank.ask('POST', `/api/v2/holds/${small}/increments`, { amount: brl(amount) });
+  assert.equal((await increment('350.01')).body.code, 'insufficient_funds');
+  const more = await increment('300');
+  assert.equal(more.status, 202, more.text);
+  assert.deepEqual(await funds(bank, sara), { balance: '1000.00', available: '50.00' });
+  const done = await bank.second('POST', `/api/v2/proposals/${more.body.id}/approve`, {});
+  assert.equal(done.body.status, 'executed', done.text);
+  assert.equal((await bank.get(`/api/v2/holds/${small}`)).remaining.amount, '350.00');
+  assert.deepEqual(await funds(bank, sara), { balance: '1000.00', available: '50.00' });
+
+  await bank.ask('POST', `/api/v2/holds/${small}/releases`, {});
+  const third = await place('200');
+  await bank.second('POST', `/api/v2/proposals/${third.body.id}/reject`, { reason: 'no' });
+  assert.deepEqual(await funds(bank, sara), { balance: '1000.00', available: '400.00' });
+  await assertWhole(bank);
+});
+
+test('in a sandbox whose clock is ahead money is set aside as long as the proposal waits', async () => {
+  const bank = await openBank();
+  await policy(bank, 'transfers:post', { expires_in_s: 3_600 });
+  const moved = await bank.ask('POST', '/api/v2/sandbox/clock/advance', { seconds: 86_400 });
+  assert.ok(moved.status < 300, moved.text);
+  const { id, expires_at, reserved } = await proposed(bank, '600');
+  const hold = await bank.get(`/api/v2/holds/${reserved[0]}`);
+  assert.equal(Date.parse(hold.expires_at) - Date.parse(expires_at), 86_400_000);
+  assert.equal((await funds(bank, bank.sara)).available, '400.00');
+  const approved = await bank.second('POST', `/api/v2/proposals/${id}/approve`, {});
+  assert.equal(approved.body.status, 'executed', approved.text);
+  assert.deepEqual(await funds(bank, bank.sara), { balance: '400.00', available: '400.00' });
 });

@@ -5,12 +5,13 @@ import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 
 import type { Books } from './books.ts';
+import { unclaimWithin } from './claim-hold.ts';
 import { refuse } from './errors.ts';
 import { type HoldTerms, holdEvent, holdLegs } from './hold-terms.ts';
 import { lockHead } from './once.ts';
 import type { Command, Outcome, PostingQueue } from './posting.ts';
 
-/** Holds that were placed beforehand for what is posted now. */
+/** Holds that were placed beforehand for what is posted now, or the one that is captured. */
 export interface Reserved {
   /** What they stand for, as their label says: the same text each time, and no two of one text at once. */
   reserved_for: string;
@@ -75,6 +76,11 @@ async function submitReserved(
   const system: Scope = { tenant_id: scope.tenant_id, environment: scope.environment };
   return db.write(scope, async (tx) => {
     await lockHead(tx, scope);
+    if (commands.some(({ kind, ref }) => kind === 'capture' && ref !== undefined && holds.includes(ref))) {
+      // The money is taken from the hold that kept it.
+      await unclaimWithin(tx, system, reserved_for, holds);
+      return posting.postWithin(tx, scope, commands);
+    }
     const terms = await termsOfHolds(tx, scope, holds);
     const releases = terms.map((hold) => releaseCommand(reserved_for, hold));
     // Groups with hold steps in them could not be taken back, so these are a call of their own.
