@@ -451,7 +451,7 @@ test('no other route is a way around', async () => {
     credit_account_id: shop,
     amount: brl('5'),
   });
-  const v1 = await bank.ask('POST', '/api/v1/accounts', { name: 'Old', balance: 100 });
+  const v1 = await bank.ask('POST', '/api/v1/accounts', { name: 'Old', balance: 100.01 });
   assert.equal(v1.status, 201, v1.text);
   await policy(bank, 'transfers:post', { above: [brl('100')] });
 
@@ -957,4 +957,85 @@ test('in a sandbox whose clock is ahead money is set aside as long as the propos
   const approved = await bank.second('POST', `/api/v2/proposals/${id}/approve`, {});
   assert.equal(approved.body.status, 'executed', approved.text);
   assert.deepEqual(await funds(bank, bank.sara), { balance: '400.00', available: '400.00' });
+});
+
+test('of what v1 sets, only what a policy covers is refused', async () => {
+  const bank = await openBank();
+  const open = (balance: number, headers: Record<string, string> = {}) =>
+    bank.ask('POST', '/api/v1/accounts', { name: 'Old', balance }, headers);
+  const before = { 'idempotency-key': 'before-the-policy' };
+  const big = (await open(5_000, before)).body.id;
+  const small = (await open(80)).body.id;
+  await policy(bank, 'transfers:post', { above: [brl('100')] });
+  const put = (id: number, balance: number, name = 'Old') =>
+    bank.ask('PUT', `/api/v1/accounts/${id}`, { name, balance });
+  const refused = async (asked: Promise<Answer>) => {
+    const { status, body } = await asked;
+    assert.deepEqual([status, body?.code], [403, 'approval_required']);
+  };
+
+  // What counts is by how much the balance changes, up or down.
+  assert.equal((await put(big, 5_100)).status, 204);
+  assert.equal((await put(big, 5_000)).status, 204);
+  await refused(put(big, 5_100.01));
+  await refused(put(big, 4_899.99));
+  assert.equal((await put(big, 5_000, 'Renamed')).status, 204);
+  assert.equal((await open(100)).status, 201);
+  await refused(open(100.01));
+  await refused(bank.ask('DELETE', `/api/v1/accounts/${big}`));
+  assert.equal((await bank.ask('DELETE', `/api/v1/accounts/${small}`)).status, 204);
+  // What is nowhere, or no amount, is answered as ever.
+  assert.equal((await put(999_999, 1_000)).status, 404);
+  assert.equal((await bank.ask('DELETE', '/api/v1/accounts/none')).status, 404);
+  assert.equal((await put(big, -1)).status, 400);
+  // What was done before there was a policy is told again.
+  const again = await open(5_000, before);
+  assert.deepEqual([again.status, again.body.id, again.headers['idempotent-replayed']], [201, big, 'true']);
+
+  // A policy about every transfer is about none where no money moves; one about setting balances is about each.
+  const one = await bank.ask('PUT', '/api/v2/approval-policies/transfers:post', {}, { 'if-match': '*' });
+  assert.equal(one.status, 200, one.text);
+  assert.equal((await put(big, 5_000, 'Renamed again')).status, 204);
+  await refused(put(big, 5_000.01, 'Renamed again'));
+  assert.equal((await open(0)).status, 201);
+  await policy(bank, 'accounts:adjust');
+  await refused(put(big, 5_000, 'Old'));
+  await refused(open(0));
+  assert.equal((await funds(bank, bank.sara)).balance, '1000.00');
+  await assertWhole(bank);
+});
+
+test('a balance that moves while the policies are asked is not set past them', async () => {
+  const bank = await openBank();
+  const { id } = (await bank.ask('POST', '/api/v1/accounts', { name: 'Old', balance: 500 })).body;
+  await policy(bank, 'transfers:post', { above: [brl('100')] });
+  const headers = { 'idempotency-key': 'set' };
+  const set = () => bank.ask('PUT', `/api/v1/accounts/${id}`, { name: 'Old', balance: 550 }, headers);
+  const { tenant_id } = bank.scope;
+  const raise = (by: number) =>
+    superuser.query(
+      `update ledger.accounts set credits_posted = credits_posted + $2 where tenant_id = $1 and name = 'Old'`,
+      [tenant_id, by],
+    );
+  // The request is measured, and then waits for the head of the books, which somebody has who moves the balance.
+  await superuser.query('begin');
+  await superuser.query(`select from ledger.heads where tenant_id = $1 for update`, [tenant_id]);
+  const asked = set();
+  const deadline = Date.now() + 5_000;
+  for (;;) {
+    const { rowCount } = await superuser.query(
+      `select from pg_locks where not granted and pid <> pg_backend_pid()`,
+    );
+    if (rowCount !== 0) break;
+    assert.ok(Date.now() < deadline, 'nobody waits for the head');
+    await sleep(5);
+  }
+  await raise(20_000);
+  await superuser.query('commit');
+  const moved = await asked;
+  assert.deepEqual([moved.status, moved.body.code], [503, 'unavailable'], moved.text);
+  assert.equal((await set()).body.code, 'approval_required');
+  await raise(-20_000);
+  assert.equal((await set()).status, 204);
+  await assertWhole(bank);
 });
