@@ -21,7 +21,11 @@ after(async () => {
 const schemas = ['platform', ...services.map(({ name }) => name)];
 
 /** Tables that belong to no tenant: of hashes, counts and times, looked up before it is known whose they are. */
-const withoutTenant: string[] = ['identity.passkey_challenges', 'identity.sign_in_throttles'];
+const withoutTenant: string[] = [
+  'identity.passkey_challenges',
+  'identity.sign_in_throttles',
+  'identity.used_proofs',
+];
 
 /** Tables of a tenant as a whole, in which the environment is something that a row says and not whose it is. */
 const ofTheTenant = new Set(['identity.sessions']);

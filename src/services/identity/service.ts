@@ -17,6 +17,7 @@ import { grantRoutes, roleRoutes } from './roles/routes.ts';
 import { selfRoutes } from './self.ts';
 import { sandboxRoutes } from './tenants/sandbox-routes.ts';
 import { tenantRoutes } from './tenants/tenant-routes.ts';
+import { openUsedProofs } from './used-proofs.ts';
 
 /** The service, with another way for applications to know people than their sessions. */
 export function identityWith(knownToApplications?: OAuthPeople): Service {
@@ -52,6 +53,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         outgoing: guardedFetch,
         onSignIn: signInRecorder({ db, audit, log }),
       });
+      const usedProofs = openUsedProofs(db);
       const oauth = openOAuth({
         db,
         permissions: catalogue,
@@ -62,6 +64,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         scopes,
         publicUrl,
         fetch: guardedFetch,
+        usedProofs,
       });
       return {
         routes: async (app) => {
@@ -79,7 +82,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         authenticators: [
           people.authenticator,
           oauth.authenticator,
-          deviceAuthenticator({ db, permissions: catalogue, publicUrl }),
+          deviceAuthenticator({ db, permissions: catalogue, usedProofs, publicUrl }),
         ],
         stop: async () => {
           await oauth.stop();

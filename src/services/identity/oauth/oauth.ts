@@ -5,6 +5,7 @@ import type { PermissionCatalogue } from '../../../platform/access/permission.ts
 import type { Config } from '../../../platform/config.ts';
 import type { Database, Scope } from '../../../platform/db.ts';
 import type { Secrets } from '../../../platform/secret.ts';
+import { removeOldProofs, type UsedProofs } from '../used-proofs.ts';
 import { tokenAuthenticator, tokenVerifier } from './access-token.ts';
 import { applicationRoutes } from './application-routes.ts';
 import { removeExpired } from './artifacts.ts';
@@ -28,6 +29,7 @@ export interface OAuthOptions {
   publicUrl: () => string;
   /** Fetches the keys of applications that say where they are. */
   fetch: Fetch;
+  usedProofs: UsedProofs;
 }
 
 export interface OAuth {
@@ -46,6 +48,7 @@ export function openOAuth(options: OAuthOptions): OAuth {
   let removing: Promise<void> = Promise.resolve();
   async function remove(): Promise<void> {
     try {
+      await removeOldProofs(db);
       for (const scope of await scopes()) {
         if (stopping.signal.aborted) return;
         await removeExpired(db, scope);
@@ -79,7 +82,15 @@ export function openOAuth(options: OAuthOptions): OAuth {
         ),
       );
     },
-    authenticator: tokenAuthenticator({ db, states, people, permissions, findCertificate, publicUrl }),
+    authenticator: tokenAuthenticator({
+      db,
+      states,
+      people,
+      permissions,
+      findCertificate,
+      usedProofs: options.usedProofs,
+      publicUrl,
+    }),
     async stop() {
       stopping.abort();
       clearInterval(timer);
