@@ -47,6 +47,7 @@ export type Config = {
   session_lifetime_s: number;
   /** Networks of the proxies whose `Client-Cert` header is believed. */
   client_cert_proxies: readonly string[];
+  oauth_key_lifetime_s: number;
 };
 
 export type Setting<T> = {
@@ -325,6 +326,11 @@ export const settings = {
     'none: only certificates of the connection itself count',
     'Proxies that end TLS before this server: the client certificate that they name in Client-Cert (RFC 9440) is believed. They must remove that header from what comes in.',
   ),
+  oauth_key_lifetime_s: integer(
+    'OAUTH_KEY_LIFETIME_S',
+    { fallback: 30 * 86_400, min: 14_400, max: 400 * 86_400 },
+    'How long a key signs the tokens of an issuer before the next one does, in seconds. The old one is published until what it signed has expired.',
+  ),
 };
 
 /** An address, or a network in CIDR notation. */
@@ -378,6 +384,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     session_idle_s: read(settings.session_idle_s),
     session_lifetime_s: read(settings.session_lifetime_s),
     client_cert_proxies: read<readonly string[]>(settings.client_cert_proxies),
+    oauth_key_lifetime_s: read(settings.oauth_key_lifetime_s),
   };
 }
 

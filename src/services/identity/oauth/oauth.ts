@@ -14,16 +14,17 @@ import { openIssuerStates } from './issuer-state.ts';
 import { oauthRoutes } from './mount.ts';
 import type { People } from './person.ts';
 import type { Fetch } from './provider.ts';
+import { rotateOldKeys } from './signing-keys.ts';
 
-/** How often what has expired is removed. */
-const REMOVES_EVERY_MS = 600_000;
+/** How often what has expired is removed, and keys that are old are replaced. */
+const TENDS_EVERY_MS = 600_000;
 
 export interface OAuthOptions {
   db: Database;
   permissions: PermissionCatalogue;
   secrets: Secrets;
   people: People;
-  config: Pick<Config, 'client_cert_proxies'>;
+  config: Pick<Config, 'client_cert_proxies' | 'oauth_key_lifetime_s'>;
   log: FastifyBaseLogger;
   scopes: () => Promise<Scope[]>;
   publicUrl: () => string;
@@ -45,21 +46,28 @@ export function openOAuth(options: OAuthOptions): OAuth {
   const verify = tokenVerifier(states, publicUrl);
 
   const stopping = new AbortController();
-  let removing: Promise<void> = Promise.resolve();
-  async function remove(): Promise<void> {
+  let tending: Promise<void> = Promise.resolve();
+  async function attempt(otherwise: string, work: () => Promise<unknown>): Promise<void> {
     try {
-      await removeOldProofs(db);
-      for (const scope of await scopes()) {
-        if (stopping.signal.aborted) return;
-        await removeExpired(db, scope);
-      }
+      await work();
     } catch (error) {
-      log.warn({ err: error }, 'what has expired could not be removed');
+      log.warn({ err: error }, otherwise);
+    }
+  }
+  async function tend(): Promise<void> {
+    await attempt('proofs that were used could not be removed', () => removeOldProofs(db));
+    for (const scope of await scopes()) {
+      if (stopping.signal.aborted) return;
+      // What fails for one issuer holds up no other.
+      await attempt('what has expired could not be removed', () => removeExpired(db, scope));
+      await attempt('old keys could not be replaced', () =>
+        rotateOldKeys(db, secrets, scope, options.config.oauth_key_lifetime_s),
+      );
     }
   }
   const timer = setInterval(() => {
-    removing = removing.then(remove);
-  }, REMOVES_EVERY_MS);
+    tending = tending.then(() => attempt('the issuers could not be looked after', tend));
+  }, TENDS_EVERY_MS);
   timer.unref();
 
   return {
@@ -94,7 +102,7 @@ export function openOAuth(options: OAuthOptions): OAuth {
     async stop() {
       stopping.abort();
       clearInterval(timer);
-      await removing;
+      await tending;
     },
   };
 }
