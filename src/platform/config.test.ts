@@ -26,6 +26,7 @@ test('with nothing set, every setting has its documented default', () => {
     address_limit_factor: 1,
     trust_proxy: undefined,
     client_cert_proxies: [],
+    oauth_key_lifetime_s: 2_592_000,
     service_token_keys: [],
     max_connections: 10_000,
     max_connections_per_address: 1_000,
@@ -52,7 +53,7 @@ test('the documentation of a setting with a plain default names the value that i
         'identity_encryption_keys',
       ].includes(key),
   );
-  assert.equal(plain.length, 17);
+  assert.equal(plain.length, 18);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 

@@ -309,7 +309,7 @@ export const settings = {
   identity_encryption_keys: keyList(
     'IDENTITY_ENCRYPTION_KEY',
     'none: a key is made in DATA_DIR, in the file encryption-key',
-    'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+    'Key for the secrets that are encrypted at rest. To rotate, append the new key everywhere, then put it first, then run npm run secrets, then remove the old one.',
   ),
   session_idle_s: integer(
     'SESSION_IDLE_S',

@@ -13,6 +13,7 @@ import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { ProblemType } from './problem.ts';
+import type { EncryptedColumn } from './reencryption.ts';
 import type { Sandboxes, Seeds } from './sandbox.ts';
 
 interface ServiceContext {
@@ -65,6 +66,8 @@ export interface Service {
    * while it is emptied. What is emptied the migrations say: `platform.make_erasable`.
    */
   lock_sandbox?: string;
+  /** Its columns of ciphertexts, so that they can be encrypted anew when the key rotates. */
+  encrypted?: readonly EncryptedColumn[];
   start(context: ServiceContext): Promise<RunningService> | RunningService;
 }
 

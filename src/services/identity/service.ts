@@ -5,6 +5,7 @@ import { defineService, type Service } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { deviceAuthenticator } from './devices/authenticator.ts';
 import { deviceRoutes } from './devices/routes.ts';
+import { encryptedColumns } from './encrypted-columns.ts';
 import { refuse } from './errors.ts';
 import { openOAuth } from './oauth/oauth.ts';
 import type { People as OAuthPeople } from './oauth/person.ts';
@@ -26,6 +27,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
     migrations: fileURLToPath(new URL('migrations', import.meta.url)),
     problems: refuse.types,
     permissions,
+    encrypted: encryptedColumns,
     async start(context) {
       const {
         db,

@@ -62,12 +62,13 @@ export function keyShown(key: KeptKey): Static<typeof SigningKey> {
   };
 }
 
-const contextOf = (scope: Scope, kid: string) => `signing key ${scope.tenant_id} ${scope.environment} ${kid}`;
+export const signingKeyContext = (scope: Scope, kid: string) =>
+  `signing key ${scope.tenant_id} ${scope.environment} ${kid}`;
 
 /** The private part of a key, as a JWK. */
 export function privateJwk(secrets: Secrets, scope: Scope, key: KeptKey): Record<string, unknown> {
   const jwk: Record<string, unknown> = JSON.parse(
-    secrets.decrypt(key.private_jwk, contextOf(scope, key.kid)),
+    secrets.decrypt(key.private_jwk, signingKeyContext(scope, key.kid)),
   );
   return { ...jwk, kid: key.kid, use: 'sig', alg: SIGNING_ALG };
 }
@@ -91,7 +92,7 @@ async function addKey(
       kid,
       status,
       public_jwk,
-      secrets.encrypt(JSON.stringify(await exportJWK(privateKey)), contextOf(scope, kid)),
+      secrets.encrypt(JSON.stringify(await exportJWK(privateKey)), signingKeyContext(scope, kid)),
     ],
   );
 }
