@@ -193,7 +193,7 @@ test('kill -9 anywhere between proposal and outcome: done once if approved, and 
   );
   assert.equal(held.length, 0);
   const { rows: told } = await sql.query(
-    `select type, count(*)::int, count(distinct subject)::int as subjects from platform.outbox
+    `select type, count(*)::int, count(distinct aggregateid)::int as subjects from platform.outbox
      where tenant_id = $1 and type in ('platform.proposal.carried_out', 'platform.proposal.failed') group by type`,
     [scope.tenant_id],
   );

@@ -752,7 +752,7 @@ test('whatever is proposed and decided, money is neither made nor lost, and what
 /** What the outbox of a bank tells of its proposals, in order, as the superuser sees it. */
 async function toldOf(bank: Bank): Promise<{ type: string; subject: string; data: Answer['body'] }[]> {
   const { rows } = await superuser.query(
-    `select type, subject, data::json from platform.outbox
+    `select type, aggregateid as subject, payload::json as data from platform.outbox
      where tenant_id = $1 and type like 'platform.proposal.%' order by sequence`,
     [bank.scope.tenant_id],
   );
