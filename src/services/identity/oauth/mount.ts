@@ -99,7 +99,7 @@ export function oauthRoutes(
   ): FastifyReply {
     return pageHeaders(reply, policyWith(redirectUri))
       .serializer((text: unknown) => String(text))
-      .send(documentOf({ title, caller: undefined, url: request.url, content }));
+      .send(documentOf({ title, caller: undefined, url: request.url, content, plain: true }));
   }
 
   async function interactionOf({ provider }: Found, request: FastifyRequest, reply: FastifyReply) {
@@ -200,12 +200,13 @@ export function oauthRoutes(
             application: client.clientName ?? client.clientId,
             tenant: state.tenant.name,
             environment: scope.environment,
-            person: `${person.name} (${person.email})`,
+            person: { name: person.name, email: person.email },
+            returns_to: URL.parse(String(params['redirect_uri']))?.host ?? '',
             asked: [...identity, ...given].map((each) => ({
               scope: each,
               meaning: meaningOf(each, permissions.types),
             })),
-            withheld,
+            withheld: withheld.map((each) => ({ scope: each, meaning: meaningOf(each, permissions.types) })),
             action: `${issuerPath(scope)}/interaction/${uid}`,
           });
           return sendQuestion(

@@ -72,7 +72,7 @@ ${
 <input type="hidden" name="next" value="${next}"><input type="hidden" name="tenant_id" value="${tenant_id}"><input type="hidden" name="sign_in" value="${sign_in}">
 <div class="field"><label for="code">${factors.includes('totp') ? 'The six digits of your authenticator app, or a recovery code' : 'A recovery code'}</label><input id="code" name="code" required autocomplete="one-time-code" autofocus maxlength="40" class="mono"></div>
 <button class="primary">Continue</button></form>`
-    : html`<p class="none">No recovery code is left. Without your passkey, ask an administrator.</p>`
+    : html`<p class="none">You have no recovery code. Without your passkey, ask an administrator.</p>`
 }
 <p><a href="/identity/sign-in?${new URLSearchParams({ next, ...(tenant_id === '' ? {} : { tenant_id }) }).toString()}">Begin again</a></p>
 </section>`;
@@ -95,7 +95,7 @@ export function signInPages(signingIn: SigningIn): FastifyPluginAsync {
     const tenantOf = (given: unknown) =>
       typeof given === 'string' && parseId('ten', given) !== undefined ? given : '';
     const send = (reply: FastifyReply, { next }: FormState, content: ReturnType<typeof passwordForm>) =>
-      sendPage(reply, { title: 'Sign in', caller: undefined, url: next, content });
+      sendPage(reply, { title: 'Sign in', caller: undefined, url: next, content, plain: true });
     const assertOwnPage = (request: FastifyRequest) => {
       if (!comesFromOwnPage(request)) {
         throw refuseRequest('forbidden', 'This may only be asked by a page of this site.');
