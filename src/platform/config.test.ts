@@ -86,7 +86,7 @@ test('the documentation of a setting with a plain default names the value that i
         'kafka_sasl_password',
       ].includes(key),
   );
-  assert.equal(plain.length, 23);
+  assert.equal(plain.length, 24);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 
