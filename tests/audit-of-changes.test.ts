@@ -247,6 +247,13 @@ const elsewhere = [
   'DELETE /api/v2/identity-provider',
   // oauth.test.ts
   'POST /api/v2/consents/:consent_id/revoke',
+  // job-routes.test.ts
+  ...['jobs', 'system-jobs'].flatMap((kind) =>
+    ['run', 'pause', 'resume'].map((step) => `POST /api/v2/${kind}/:job/${step}`),
+  ),
+  // bus.ts
+  'POST /api/v2/consumers/:consumer/held-events/:event_id/redrive',
+  'POST /api/v2/consumers/:consumer/replay',
 ];
 /** What is posted tells what it moved: the transfer or hold, which never changes, is the record's subject. */
 const postings = /^(GET|HEAD|POST|PUT|DELETE) \/api\/(v2\/(transfers|holds)|v1\/(transfer|accounts))(\/|$)/;

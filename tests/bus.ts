@@ -243,6 +243,8 @@ export function testBus(
         [parked.event_id, held.data[0].event_id],
       );
       assert.deepEqual((await tenant.get('/api/v2/held-events')).data, []);
+      const [record] = (await tenant.get(`/api/v2/audit?subject=${parked.event_id}`)).data;
+      assert.deepEqual([record.before.state, record.after.state], ['parked', 'retrying']);
     });
 
     test('events are replayed into a consumer from a place on, once for a key', async () => {
@@ -266,6 +268,8 @@ export function testBus(
       );
       const again = await tenant.ask('POST', '/api/v2/consumers/probe/replay', { from_sequence: 2 }, headers);
       assert.equal(again.headers['idempotent-replayed'], 'true');
+      const [record] = (await tenant.get('/api/v2/audit?permission=held_events:redrive')).data;
+      assert.deepEqual(record.after, { consumer: 'probe', from_sequence: 2 });
       assert.equal((await effects(tenant)).length, 5);
       assert.equal(
         (await tenant.ask('POST', '/api/v2/consumers/nobody/replay', { from_sequence: 1 })).status,

@@ -122,3 +122,42 @@ test('what is no origin is refused', async () => {
     assert.equal(answer.status, 400, origin);
   }
 });
+
+test('a page of this site needs no permission to cross, and is told of none', async () => {
+  const { host, origin: own, port } = new URL(platform.running.url);
+  const post = async (headers: Record<string, string>) => {
+    const answer = await platform.running.app.inject({
+      method: 'POST',
+      url: '/api/v2/chart-of-accounts',
+      headers: {
+        host,
+        origin: own,
+        authorization: `Bearer ${bank.key}`,
+        'idempotency-key': newUuid(),
+        ...headers,
+      },
+      payload: { code: newUuid().slice(-8), name: 'x', type: 'asset' },
+    });
+    return { status: answer.statusCode, headers: answer.headers, code: answer.json().code };
+  };
+  // With Fetch Metadata, and without, as over plain HTTP from another machine.
+  const headersOfOwn: Record<string, string>[] = [{ 'sec-fetch-site': 'same-origin' }, {}];
+  for (const headers of headersOfOwn) {
+    const answer = await post(headers);
+    assert.equal(answer.status, 201);
+    assertClosed(answer.headers);
+  }
+  // What the browser says of the site wins; a port, a scheme or a host beside is another origin.
+  const headersOfOthers: Record<string, string>[] = [
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: own.replace(port, String(Number(port) + 1)) },
+    { origin: `http://evil.example` },
+    { origin: 'null' },
+  ];
+  for (const headers of headersOfOthers) {
+    const answer = await post(headers);
+    assert.deepEqual([answer.status, answer.code], [403, 'origin_not_allowed'], JSON.stringify(headers));
+    assertClosed(answer.headers);
+  }
+});

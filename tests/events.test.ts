@@ -105,8 +105,8 @@ test('whatever happens in the ledger is told by an event that is as its type say
   );
   const expired = events.filter(({ type }: { type: string }) => type === 'ledger.hold.expired');
   assert.deepEqual(
-    expired.map(({ subject }: { subject: string }) => subject).toSorted(),
-    [captured, expiring].toSorted(),
+    new Set(expired.map(({ subject }: { subject: string }) => subject)),
+    new Set([captured, expiring]),
   );
 });
 
@@ -115,7 +115,7 @@ test('the catalogue is a valid AsyncAPI document, whose examples are as its sche
   const { document, diagnostics } = await new Parser().parse(served.body);
   assert.deepEqual(
     diagnostics
-      .filter(({ severity }) => severity === 0)
+      .filter(({ severity }) => `${severity}` === '0')
       .map(({ message, path }) => `${path.join('/')}: ${message}`),
     [],
   );

@@ -26,6 +26,7 @@ const withoutTenant: string[] = [
   'identity.sign_in_throttles',
   'platform.outboxes',
   'platform.consumer_offsets',
+  'identity.used_proofs',
 ];
 
 /** Tables of a tenant as a whole, in which the environment is something that a row says and not whose it is. */

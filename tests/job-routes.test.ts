@@ -10,7 +10,7 @@ import type { JobRun } from '../src/platform/job/job.ts';
 import { refuse } from '../src/platform/problem.ts';
 import { defineService } from '../src/platform/service.ts';
 import { services } from '../src/services.ts';
-import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
+import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
 /** What each job of the test does, and what it was told; by tenant, so that tests do not meet. */
 const done: { job: string; scope: Scope; now: Date; due_at: Date }[] = [];
@@ -268,6 +268,20 @@ test('a paused job starts no run of its schedule, runs when asked, and catches u
   assert.equal(resumed.paused, false);
   const [scheduled] = await ended('ledger.nightly', 2);
   assert.equal(scheduled.reason, 'schedule');
+  const records = (await tenant.get('/api/v2/audit?subject=ledger.nightly')).data;
+  assert.deepEqual(
+    records.map(({ path, before, after }: Answer['body']) => [
+      path.split('/').at(-1),
+      before?.paused,
+      after.paused,
+    ]),
+    [
+      ['resume', true, false],
+      ['run', undefined, undefined],
+      ['pause', true, true],
+      ['pause', false, true],
+    ],
+  );
   const refused = await tenant.ask('POST', '/api/v2/jobs/ledger.when_due/pause');
   assert.deepEqual([refused.status, refused.body.code], [422, 'job_not_pausable']);
 });

@@ -27,7 +27,9 @@ test('with nothing set, every setting has its documented default', () => {
     address_limit_factor: 1,
     trust_proxy: undefined,
     client_cert_proxies: [],
+    oauth_key_lifetime_s: 2_592_000,
     service_token_keys: [],
+    events_kept_days: 90,
     max_connections: 10_000,
     max_connections_per_address: 1_000,
     outgoing_allow: [],
@@ -85,7 +87,7 @@ test('the documentation of a setting with a plain default names the value that i
         'kafka_sasl_password',
       ].includes(key),
   );
-  assert.equal(plain.length, 22);
+  assert.equal(plain.length, 24);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 

@@ -59,6 +59,7 @@ export type Config = {
   kafka_topic_partitions: number;
   kafka_topic_replication: number;
   kafka_content_mode: 'binary' | 'structured';
+  oauth_key_lifetime_s: number;
 };
 
 export type Setting<T> = {
@@ -338,7 +339,7 @@ export const settings = {
   identity_encryption_keys: keyList(
     'IDENTITY_ENCRYPTION_KEY',
     'none: a key is made in DATA_DIR, in the file encryption-key',
-    'Key for the secrets that are encrypted at rest. To rotate, put the new key before the old one. Processes on several machines need the same.',
+    'Key for the secrets that are encrypted at rest. To rotate, append the new key everywhere, then put it first, then run npm run secrets, then remove the old one.',
   ),
   session_idle_s: integer(
     'SESSION_IDLE_S',
@@ -428,6 +429,11 @@ export const settings = {
     fallback: () => 'binary',
     parse: (value) => (value === 'binary' || value === 'structured' ? value : undefined),
   } satisfies Setting<'binary' | 'structured'>,
+  oauth_key_lifetime_s: integer(
+    'OAUTH_KEY_LIFETIME_S',
+    { fallback: 30 * 86_400, min: 14_400, max: 400 * 86_400 },
+    'How long a key signs the tokens of an issuer before the next one does, in seconds. The old one is published until what it signed has expired.',
+  ),
 };
 
 /** An address, or a network in CIDR notation. */
@@ -492,6 +498,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     kafka_topic_partitions: read(settings.kafka_topic_partitions),
     kafka_topic_replication: read(settings.kafka_topic_replication),
     kafka_content_mode: read<'binary' | 'structured'>(settings.kafka_content_mode),
+    oauth_key_lifetime_s: read(settings.oauth_key_lifetime_s),
   };
 }
 

@@ -16,6 +16,7 @@ import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { ProblemType } from './problem.ts';
+import type { EncryptedColumn } from './reencryption.ts';
 import type { Sandboxes, Seeds } from './sandbox.ts';
 
 interface ServiceContext {
@@ -78,6 +79,8 @@ export interface Service {
   lock_sandbox?: string;
   /** The events it tells, by type. */
   publishes?: EventTypes;
+  /** Its columns of ciphertexts, so that they can be encrypted anew when the key rotates. */
+  encrypted?: readonly EncryptedColumn[];
   start(context: ServiceContext): Promise<RunningService> | RunningService;
 }
 

@@ -18,7 +18,7 @@ export interface Subscriber {
   deliver: (events: readonly Event[]) => Promise<void>;
 }
 
-export interface Subscription {
+interface Subscription {
   /** Resolves when what is being delivered is done with; nothing is delivered after it. */
   stop: () => Promise<void>;
 }

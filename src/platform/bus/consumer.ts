@@ -41,7 +41,7 @@ export interface Consuming {
 }
 
 /** Whether events of a type are for who asked for these. */
-export function isOfTypes(types: readonly string[], type: string): boolean {
+function isOfTypes(types: readonly string[], type: string): boolean {
   return types.some(
     (pattern) =>
       pattern === '*' ||

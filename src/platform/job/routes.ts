@@ -333,6 +333,7 @@ function routesOf(
         const run = await db.read(scope, (tx) => findRun(tx, scope, 'r.id = $3', id));
         // It was asked for long ago, and its record is no longer kept.
         if (run === undefined) throw refuse('job_not_found', 'The run was done, and its record is gone.');
+        request.audit({ subject: name, after: runBody(run) });
         answerCreated(reply, `${path}/${name}/runs`, replayed);
         return runBody(run);
       },

@@ -30,6 +30,7 @@ function read(file: string, name: string, extension: keyof typeof types): Asset 
 
 export const styleSheet = read('./page.css', 'page', 'css');
 export const pageScript = read('./page.js', 'page', 'js');
+export const passkeyScript = read('./passkey.js', 'passkey', 'js');
 export const referenceScript = read('./reference.js', 'reference', 'js');
 export const referenceStyleSheet = read('./reference.css', 'reference', 'css');
 export const icon = read('./icon.svg', 'icon', 'svg');
@@ -37,7 +38,7 @@ export const icon = read('./icon.svg', 'icon', 'svg');
 /** Serves assets. Those that take time to make are made when they are first asked for. */
 export function mountAssets(app: Api, later: () => Promise<Asset>[]): void {
   const compressed = new Map<string, Promise<Buffer>>();
-  const known = [styleSheet, pageScript, referenceScript, referenceStyleSheet, icon];
+  const known = [styleSheet, pageScript, passkeyScript, referenceScript, referenceStyleSheet, icon];
   app.get<{ Params: { name: string } }>(
     '/assets/:name',
     { schema: { hide: true } },

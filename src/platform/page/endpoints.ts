@@ -113,7 +113,7 @@ export function collectEndpoints(): Endpoints {
 
   return {
     add({ method, url, schema, config }) {
-      if (!url.startsWith('/api/') || schema?.hide === true) return;
+      if (!url.startsWith('/api/') || schema?.hide === true || config?.endless === true) return;
       const methods = Array.isArray(method) ? method : [method];
       for (const name of methods) {
         if (!methodOrder.includes(name)) continue;

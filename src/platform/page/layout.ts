@@ -23,6 +23,8 @@ export interface Page {
   /** Where the log-in leads back to. */
   url: string;
   content: Content;
+  /** A page that signs somebody in or asks them something: it offers no log-in, and its forms need no script. */
+  plain?: true;
 }
 
 /** The log-in state and a way to change it. */
@@ -52,10 +54,10 @@ export function documentOf(page: Page): string {
 <header class="bar"><div class="width">
 <a class="brand" href="/"><img src="${icon.url}" alt="" width="24" height="24">financialapi</a>
 <nav aria-label="Site"><a href="/docs">Reference</a><a href="/errors">Errors</a></nav>
-<div class="session">${session(page)}</div>
+${page.plain === true ? '' : html`<div class="session">${session(page)}</div>`}
 </div></header>
 <main id="content" class="width">${page.content}</main>
-<noscript><p class="width notice">Forms are sent by a script of this site. Without scripts, use the curl lines.</p></noscript>
+${page.plain === true ? '' : html`<noscript><p class="width notice">Forms are sent by a script of this site. Without scripts, use the curl lines.</p></noscript>`}
 </body>
 </html>
 `);

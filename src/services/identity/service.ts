@@ -5,6 +5,7 @@ import { defineService, type Service } from '../../platform/service.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { deviceAuthenticator } from './devices/authenticator.ts';
 import { deviceRoutes } from './devices/routes.ts';
+import { encryptedColumns } from './encrypted-columns.ts';
 import { refuse } from './errors.ts';
 import { openOAuth } from './oauth/oauth.ts';
 import type { People as OAuthPeople } from './oauth/person.ts';
@@ -17,6 +18,7 @@ import { grantRoutes, roleRoutes } from './roles/routes.ts';
 import { selfRoutes } from './self.ts';
 import { sandboxRoutes } from './tenants/sandbox-routes.ts';
 import { tenantRoutes } from './tenants/tenant-routes.ts';
+import { openUsedProofs } from './used-proofs.ts';
 
 /** The service, with another way for applications to know people than their sessions. */
 export function identityWith(knownToApplications?: OAuthPeople): Service {
@@ -32,11 +34,13 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         schedule: { every_s: 600 },
       },
       'identity.remove_expired_tokens': {
-        meaning: 'Removes codes, tokens and grants of OAuth that have expired',
+        meaning:
+          'Removes codes, tokens and grants of OAuth that have expired, and replaces signing keys that are old',
         per: 'system',
         schedule: { every_s: 600 },
       },
     },
+    encrypted: encryptedColumns,
     async start(context) {
       const {
         db,
@@ -63,6 +67,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         outgoing: guardedFetch,
         onSignIn: signInRecorder({ db, audit, log }),
       });
+      const usedProofs = openUsedProofs(db);
       const oauth = openOAuth({
         db,
         permissions: catalogue,
@@ -73,6 +78,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         scopes,
         publicUrl,
         fetch: guardedFetch,
+        usedProofs,
       });
       return {
         routes: async (app) => {
@@ -90,7 +96,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         authenticators: [
           people.authenticator,
           oauth.authenticator,
-          deviceAuthenticator({ db, permissions: catalogue, publicUrl }),
+          deviceAuthenticator({ db, permissions: catalogue, usedProofs, publicUrl }),
         ],
         jobs: {
           'identity.remove_expired_sign_ins': {

@@ -9,6 +9,7 @@ import type { PermissionCatalogue } from '../../../platform/access/permission.ts
 import type { Database } from '../../../platform/db.ts';
 import { formatId, parseId } from '../../../platform/ids.ts';
 import { type Problem, refuse } from '../../../platform/problem.ts';
+import type { UsedProofs } from '../used-proofs.ts';
 import { DeviceAlg, DeviceStatus, PublicJwk } from './devices.ts';
 
 const Row = Type.Object({
@@ -44,7 +45,6 @@ const credentials = /^Device +(\S+) *$/i;
 const TOKEN_LIFE_S = 60;
 const CLOCK_TOLERANCE_S = 5;
 const REMEMBERED_DEVICES = 10_000;
-const REMEMBERED_TOKENS = 200_000;
 /** As long as a key is believed if the database's word does not come. */
 const BELIEVED_FOR_MS = 5_000;
 
@@ -56,20 +56,18 @@ const notGood = () =>
 export interface DeviceAuthenticatorOptions {
   db: Database;
   permissions: PermissionCatalogue;
+  usedProofs: UsedProofs;
   publicUrl: () => string;
 }
 
-/** Takes each token once for this process; another could be shown it again until it ends, at most a minute later. */
+/** Takes each token once, whichever process it is shown to (devices.test.ts). */
 export function deviceAuthenticator({
   db,
   permissions,
+  usedProofs,
   publicUrl,
 }: DeviceAuthenticatorOptions): Authenticator {
   const known = new LRUCache<string, Known>({ max: REMEMBERED_DEVICES, ttl: BELIEVED_FOR_MS });
-  const seen = new LRUCache<string, true>({
-    max: REMEMBERED_TOKENS,
-    ttl: (TOKEN_LIFE_S + 2 * CLOCK_TOLERANCE_S) * 1_000,
-  });
   /** Increases when devices are forgotten, so that one that was being looked up then is not remembered. */
   let generation = 0;
 
@@ -128,10 +126,9 @@ export function deviceAuthenticator({
     if (claims.exp - claims.iat > TOKEN_LIFE_S) {
       throw bad(`The token is good for more than ${TOKEN_LIFE_S} seconds.`);
     }
-    const name = `${row.id} ${claims.jti}`;
-    if (seen.has(name))
+    if (!(await usedProofs.use(`device ${row.id} ${claims.jti}`, TOKEN_LIFE_S + 2 * CLOCK_TOLERANCE_S))) {
       throw bad('The token was used before: sign one for each request, with a jti of its own.');
-    seen.set(name, true);
+    }
   }
 
   return {

@@ -11,6 +11,7 @@ import type { PermissionCatalogue } from '../../../platform/access/permission.ts
 import type { Database, Scope } from '../../../platform/db.ts';
 import { parseId } from '../../../platform/ids.ts';
 import { type Problem, refuse } from '../../../platform/problem.ts';
+import type { UsedProofs } from '../used-proofs.ts';
 import type { KeptApplication } from './applications.ts';
 import type { FindCertificate } from './certificate.ts';
 import { consentedScopes } from './consents.ts';
@@ -106,6 +107,7 @@ export interface TokenAuthenticatorOptions {
   people: People;
   permissions: PermissionCatalogue;
   findCertificate: FindCertificate;
+  usedProofs: UsedProofs;
   publicUrl: () => string;
 }
 
@@ -116,7 +118,7 @@ const BELIEVED_FOR_MS = 5_000;
 export function tokenAuthenticator(options: TokenAuthenticatorOptions): Authenticator {
   const { db, states, people, permissions, findCertificate, publicUrl } = options;
   const verify = tokenVerifier(states, publicUrl);
-  const wrongWith = proofChecker();
+  const wrongWith = proofChecker(options.usedProofs);
   const knownPeople = new LRUCache<string, ReturnType<People['findPerson']>>({
     max: REMEMBERED_PEOPLE,
     ttl: BELIEVED_FOR_MS,

@@ -1,13 +1,12 @@
 /** Proofs that whoever sends a token has the key that it is bound to (RFC 9449), as a resource server checks them. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose';
-import { LRUCache } from 'lru-cache';
+import type { UsedProofs } from '../used-proofs.ts';
 import { CLOCK_TOLERANCE_S } from './issuer.ts';
 
 export const PROOF_ALGS = ['ES256', 'EdDSA', 'PS256'] as const;
 /** How old a proof may be. */
 const PROOF_AGE_S = 60;
-const REMEMBERED_PROOFS = 200_000;
 
 export interface ProofExpectation {
   method: string;
@@ -32,14 +31,12 @@ function sameUrl(given: unknown, expected: string): boolean {
 }
 
 /**
- * Checks proofs, each once for this process. Returns what is wrong with one, or undefined. A proof names one request, so
- * that another process could be shown it again for that same request only, within a minute.
+ * Checks proofs, each once whichever process it is shown to. Returns what is wrong with one, or undefined. Proven by
+ * oauth/replay.test.ts.
  */
-export function proofChecker(): (proof: string, expected: ProofExpectation) => Promise<string | undefined> {
-  const seen = new LRUCache<string, true>({
-    max: REMEMBERED_PROOFS,
-    ttl: (PROOF_AGE_S + 2 * CLOCK_TOLERANCE_S) * 1_000,
-  });
+export function proofChecker(
+  usedProofs: UsedProofs,
+): (proof: string, expected: ProofExpectation) => Promise<string | undefined> {
   return async (proof, expected) => {
     let verified: Awaited<ReturnType<typeof jwtVerify>>;
     try {
@@ -65,9 +62,10 @@ export function proofChecker(): (proof: string, expected: ProofExpectation) => P
     if (jwk === undefined || !sameText(await calculateJwkThumbprint(jwk), expected.jkt)) {
       return 'The DPoP proof is of another key than the token is bound to.';
     }
-    const name = `${expected.jkt} ${String(payload.jti)}`;
-    if (seen.has(name)) return 'The DPoP proof was used before.';
-    seen.set(name, true);
-    return undefined;
+    const isFirst = await usedProofs.use(
+      `proof ${expected.jkt} ${String(payload.jti)}`,
+      PROOF_AGE_S + 2 * CLOCK_TOLERANCE_S,
+    );
+    return isFirst ? undefined : 'The DPoP proof was used before.';
   };
 }

@@ -6,7 +6,7 @@ import { errors, type InteractionResults, type Provider } from 'oidc-provider';
 import type { Scope } from '../../../platform/db.ts';
 import { comesFromOwnPage } from '../../../platform/http.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';
-import type { Content } from '../../../platform/page/html.ts';
+import { type Content, html } from '../../../platform/page/html.ts';
 import { documentOf, pageHeaders } from '../../../platform/page/layout.ts';
 import { refuse } from '../../../platform/problem.ts';
 import { IDENTITY_SCOPES } from './applications.ts';
@@ -99,7 +99,7 @@ export function oauthRoutes(
   ): FastifyReply {
     return pageHeaders(reply, policyWith(redirectUri))
       .serializer((text: unknown) => String(text))
-      .send(documentOf({ title, caller: undefined, url: request.url, content }));
+      .send(documentOf({ title, caller: undefined, url: request.url, content, plain: true }));
   }
 
   async function interactionOf({ provider }: Found, request: FastifyRequest, reply: FastifyReply) {
@@ -174,6 +174,13 @@ export function oauthRoutes(
           const { provider, scope, state } = found;
           const { prompt, params, uid, session } = await interactionOf(found, request, reply);
           const person = await people.signedInPerson(request);
+          if (person === undefined && request.headers['sec-fetch-site'] === 'cross-site') {
+            // The application's page began this navigation, in which the cookie of a session, being Strict, does not come.
+            // One that our own page begins has it.
+            reply.header('refresh', `0; url=${request.url}`);
+            const onward = html`<h1>One moment</h1><p><a href="${request.url}">Continue</a></p>`;
+            return sendQuestion(request, reply, String(params['redirect_uri']), 'One moment', onward);
+          }
           if (person === undefined) {
             return reply.redirect(`${SIGN_IN_PATH}?next=${encodeURIComponent(request.url)}`, 303);
           }
@@ -193,12 +200,13 @@ export function oauthRoutes(
             application: client.clientName ?? client.clientId,
             tenant: state.tenant.name,
             environment: scope.environment,
-            person: `${person.name} (${person.email})`,
+            person: { name: person.name, email: person.email },
+            returns_to: URL.parse(String(params['redirect_uri']))?.host ?? '',
             asked: [...identity, ...given].map((each) => ({
               scope: each,
               meaning: meaningOf(each, permissions.types),
             })),
-            withheld,
+            withheld: withheld.map((each) => ({ scope: each, meaning: meaningOf(each, permissions.types) })),
             action: `${issuerPath(scope)}/interaction/${uid}`,
           });
           return sendQuestion(

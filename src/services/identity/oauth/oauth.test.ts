@@ -131,7 +131,10 @@ test('a person allows an application: code with PKCE, and only what both may do'
   const scope = 'openid profile accounts:read accounts:open';
   const { left, verifier, state, page } = await authorize(config, browser, scope);
   assert.match(page ?? '', /Ledgerly asks to act for you/);
-  assert.match(page ?? '', /does not get that: accounts:open/);
+  assert.match(
+    page ?? '',
+    /but not yours to give<\/h3><ul class="asked"><li>[^<]+ <code>accounts:open<\/code><\/li><\/ul>/,
+  );
   const tokens = await client.authorizationCodeGrant(config, left, {
     pkceCodeVerifier: verifier,
     expectedState: state,

@@ -5,6 +5,7 @@ import type { PermissionCatalogue } from '../../../platform/access/permission.ts
 import type { Config } from '../../../platform/config.ts';
 import type { Database, Scope } from '../../../platform/db.ts';
 import type { Secrets } from '../../../platform/secret.ts';
+import { removeOldProofs, type UsedProofs } from '../used-proofs.ts';
 import { tokenAuthenticator, tokenVerifier } from './access-token.ts';
 import { applicationRoutes } from './application-routes.ts';
 import { removeExpired } from './artifacts.ts';
@@ -13,18 +14,20 @@ import { openIssuerStates } from './issuer-state.ts';
 import { oauthRoutes } from './mount.ts';
 import type { People } from './person.ts';
 import type { Fetch } from './provider.ts';
+import { rotateOldKeys } from './signing-keys.ts';
 
 export interface OAuthOptions {
   db: Database;
   permissions: PermissionCatalogue;
   secrets: Secrets;
   people: People;
-  config: Pick<Config, 'client_cert_proxies'>;
+  config: Pick<Config, 'client_cert_proxies' | 'oauth_key_lifetime_s'>;
   log: FastifyBaseLogger;
   scopes: () => Promise<Scope[]>;
   publicUrl: () => string;
   /** Fetches the keys of applications that say where they are. */
   fetch: Fetch;
+  usedProofs: UsedProofs;
 }
 
 export interface OAuth {
@@ -60,12 +63,22 @@ export function openOAuth(options: OAuthOptions): OAuth {
         ),
       );
     },
-    authenticator: tokenAuthenticator({ db, states, people, permissions, findCertificate, publicUrl }),
+    authenticator: tokenAuthenticator({
+      db,
+      states,
+      people,
+      permissions,
+      findCertificate,
+      usedProofs: options.usedProofs,
+      publicUrl,
+    }),
     async sweep(signal) {
+      await removeOldProofs(db);
       let artifacts = 0;
       for (const scope of await scopes()) {
         if (signal.aborted) break;
         artifacts += await removeExpired(db, scope);
+        await rotateOldKeys(db, secrets, scope, options.config.oauth_key_lifetime_s);
       }
       return artifacts;
     },

@@ -62,12 +62,13 @@ export function keyShown(key: KeptKey): Static<typeof SigningKey> {
   };
 }
 
-const contextOf = (scope: Scope, kid: string) => `signing key ${scope.tenant_id} ${scope.environment} ${kid}`;
+export const signingKeyContext = (scope: Scope, kid: string) =>
+  `signing key ${scope.tenant_id} ${scope.environment} ${kid}`;
 
 /** The private part of a key, as a JWK. */
 export function privateJwk(secrets: Secrets, scope: Scope, key: KeptKey): Record<string, unknown> {
   const jwk: Record<string, unknown> = JSON.parse(
-    secrets.decrypt(key.private_jwk, contextOf(scope, key.kid)),
+    secrets.decrypt(key.private_jwk, signingKeyContext(scope, key.kid)),
   );
   return { ...jwk, kid: key.kid, use: 'sig', alg: SIGNING_ALG };
 }
@@ -91,7 +92,7 @@ async function addKey(
       kid,
       status,
       public_jwk,
-      secrets.encrypt(JSON.stringify(await exportJWK(privateKey)), contextOf(scope, kid)),
+      secrets.encrypt(JSON.stringify(await exportJWK(privateKey)), signingKeyContext(scope, kid)),
     ],
   );
 }
@@ -114,6 +115,25 @@ export async function makeFirstKeys(db: Database, secrets: Secrets, scope: Scope
   });
 }
 
+const ofIssuer = 'tenant_id = $1 and environment = $2';
+const idsOf = (scope: Scope) => [scope.tenant_id, scope.environment];
+const isOver = `${ofIssuer} and retires_at <= now()`;
+
+async function rotate(tx: Transaction, secrets: Secrets, scope: Scope): Promise<void> {
+  await tx.run(`delete from identity.oauth_signing_keys where ${isOver}`, idsOf(scope));
+  await tx.run(
+    `update identity.oauth_signing_keys
+     set status = 'retiring', retires_at = now() + make_interval(secs => $3) where ${ofIssuer} and status = 'active'`,
+    [...idsOf(scope), RETIRES_AFTER_S],
+  );
+  await tx.run(
+    `update identity.oauth_signing_keys set status = 'active', activated_at = now()
+     where ${ofIssuer} and status = 'next'`,
+    idsOf(scope),
+  );
+  await addKey(tx, secrets, scope, 'next');
+}
+
 /** Lets the next key sign, publishes another, and keeps the one that signed until all that it signed has expired. */
 export async function rotateKeys(
   db: Database,
@@ -124,20 +144,41 @@ export async function rotateKeys(
   return db.write(scope, async (tx) => {
     await lock(tx, scope);
     const before = await listKeys(tx, scope);
-    const where = 'tenant_id = $1 and environment = $2';
-    const ids = [scope.tenant_id, scope.environment];
-    await tx.run(`delete from identity.oauth_signing_keys where ${where} and retires_at <= now()`, ids);
-    await tx.run(
-      `update identity.oauth_signing_keys
-       set status = 'retiring', retires_at = now() + make_interval(secs => $3) where ${where} and status = 'active'`,
-      [...ids, RETIRES_AFTER_S],
-    );
-    await tx.run(
-      `update identity.oauth_signing_keys set status = 'active', activated_at = now()
-       where ${where} and status = 'next'`,
-      ids,
-    );
-    await addKey(tx, secrets, scope, 'next');
+    await rotate(tx, secrets, scope);
     return { before, after: await listKeys(tx, scope) };
+  });
+}
+
+/**
+ * Rotates the keys of an issuer if the one that signs is old, and removes those that are no longer published. An issuer
+ * that nobody has asked for yet has no keys, and gets none. Of several processes that try at once one does it
+ * (signing-keys.test.ts).
+ *
+ * @returns whether another key signs now
+ */
+export async function rotateOldKeys(
+  db: Database,
+  secrets: Secrets,
+  scope: Scope,
+  lifetime_s: number,
+): Promise<boolean> {
+  const findOld = (tx: Transaction) =>
+    tx.run(
+      `select from identity.oauth_signing_keys
+       where ${ofIssuer} and status = 'active' and activated_at <= now() - make_interval(secs => $3)`,
+      [...idsOf(scope), lifetime_s],
+    );
+  const { old, over } = await db.read(scope, async (tx) => ({
+    old: await findOld(tx),
+    over: await tx.run(`select from identity.oauth_signing_keys where ${isOver}`, idsOf(scope)),
+  }));
+  if (old + over === 0) return false;
+  return db.write(scope, async (tx) => {
+    await lock(tx, scope);
+    await tx.run(`delete from identity.oauth_signing_keys where ${isOver}`, idsOf(scope));
+    // Asked again: another process may have done it while this one waited.
+    if ((await findOld(tx)) === 0) return false;
+    await rotate(tx, secrets, scope);
+    return true;
   });
 }

@@ -57,7 +57,7 @@ function scopeOf(tenant_id: string) {
   return { tenant_id, environment: 'sandbox' as const };
 }
 
-const verifierContext = (tenant_id: string) => `external sign-in ${tenant_id}`;
+export const verifierContext = (tenant_id: string) => `external sign-in ${tenant_id}`;
 
 /** The address that the provider vouches for, if it is of a domain that it is believed about. */
 function verifiedEmail(claims: IDToken, { email_domains }: ProviderRow): string | undefined {

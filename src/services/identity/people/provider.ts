@@ -79,7 +79,7 @@ export function noProvider(): Problem {
   return refuse('identity_provider_not_found', 'The tenant has no identity provider.');
 }
 
-const secretContext = (tenant_id: string) => `identity provider ${tenant_id}`;
+export const clientSecretContext = (tenant_id: string) => `identity provider ${tenant_id}`;
 const TIMEOUT_S = 10;
 
 export interface Providers {
@@ -124,7 +124,7 @@ export async function discover(
 
 /** The client's secret at the provider, for the calls to it. */
 export function clientSecretOf({ secrets }: Providers, tenant_id: string, row: ProviderRow): string {
-  return secrets.decrypt(row.client_secret, secretContext(tenant_id));
+  return secrets.decrypt(row.client_secret, clientSecretContext(tenant_id));
 }
 
 export function redirectUri(publicUrl: string): string {
@@ -190,7 +190,7 @@ export async function setProvider(
         caller.tenant_id,
         body.issuer,
         body.client_id,
-        secrets.encrypt(client_secret, secretContext(caller.tenant_id)),
+        secrets.encrypt(client_secret, clientSecretContext(caller.tenant_id)),
         body.email_domains,
         before?.version ?? null,
       ],

@@ -1,8 +1,9 @@
-/** Signing in and out in a browser, by plain forms that need no script. */
+/** Signing in and out in a browser: by plain forms that need no script, and by passkeys, which need one. */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { Check } from 'typebox/value';
 import { comesFromOwnPage } from '../../../platform/http.ts';
 import { formatId, parseId } from '../../../platform/ids.ts';
+import { passkeyScript } from '../../../platform/page/assets.ts';
 import { html } from '../../../platform/page/html.ts';
 import { sendPage } from '../../../platform/page/layout.ts';
 import { Problem, refuse as refuseRequest } from '../../../platform/problem.ts';
@@ -11,6 +12,8 @@ import { RecoveryCode } from './recovery-code.ts';
 import { endSessions, originOf } from './session.ts';
 import {
   type Factor,
+  factorsOf,
+  findPending,
   type SignInOutcome,
   type SigningIn,
   showSecondFactor,
@@ -32,28 +35,46 @@ function problem(message: string | undefined) {
   return message === undefined ? '' : html`<p class="problem" role="alert">${message}</p>`;
 }
 
+/**
+ * What asks for a passkey. Shown by its script, where the browser can be asked.
+ *
+ * @param sign_in the sign-in under way that it is the second factor of; absent where it is to stand alone
+ */
+function passkeySection(next: string, label: string, options: { sign_in?: string; primary?: boolean } = {}) {
+  const { sign_in, primary = false } = options;
+  return html`<div class="passkey" data-passkey data-next="${next}"${sign_in === undefined ? '' : html` data-sign-in="${sign_in}"`}>
+<p class="problem" role="alert" hidden></p>
+<p data-can hidden><button type="button"${primary ? html` class="primary"` : ''}>${label}</button></p>
+<p data-cannot class="none">${sign_in === undefined ? 'With a script of this site and a recent browser you can sign in with a passkey, too.' : 'A passkey is asked for by a script of this site, which this browser does not run or cannot use.'}</p>
+</div><script type="module" src="${passkeyScript.url}"></script>`;
+}
+
 function passwordForm({ next, tenant_id, email = '', message }: FormState) {
-  return html`<h1>Sign in</h1><section class="card">${problem(message)}
-<form method="post" action="/identity/sign-in/form" class="login">
+  return html`<h1>Sign in</h1><section class="card narrow">${problem(message)}
+<form method="post" action="/identity/sign-in/form" class="stacked">
 <input type="hidden" name="next" value="${next}"><input type="hidden" name="tenant_id" value="${tenant_id}">
 <div class="field"><label for="email">E-mail address</label><input id="email" name="email" type="email" required autocomplete="username" maxlength="254" value="${email}"></div>
 <div class="field"><label for="password">Password</label><input id="password" name="password" type="password" required autocomplete="current-password" maxlength="1000"></div>
 <button class="primary">Sign in</button></form>
+${passkeySection(next, 'Sign in with a passkey')}
 ${tenant_id === '' ? '' : html`<p><a href="/identity/external/${tenant_id}?next=${encodeURIComponent(next)}">Sign in through your institution</a></p>`}
 </section>`;
 }
 
 function codeForm(sign_in: string, factors: readonly Factor[], { next, tenant_id, message }: FormState) {
   const canType = factors.includes('totp') || factors.includes('recovery_code');
-  return html`<h1>One more step</h1><section class="card">${problem(message)}
+  const withPasskey = factors.includes('passkey');
+  return html`<h1>One more step</h1><section class="card narrow">${problem(message)}
+${withPasskey ? passkeySection(next, 'Use a passkey', { sign_in, primary: !canType }) : ''}
 ${
   canType
-    ? html`<form method="post" action="/identity/sign-in/form/code" class="login">
+    ? html`<form method="post" action="/identity/sign-in/form/code" class="stacked">
 <input type="hidden" name="next" value="${next}"><input type="hidden" name="tenant_id" value="${tenant_id}"><input type="hidden" name="sign_in" value="${sign_in}">
 <div class="field"><label for="code">${factors.includes('totp') ? 'The six digits of your authenticator app, or a recovery code' : 'A recovery code'}</label><input id="code" name="code" required autocomplete="one-time-code" autofocus maxlength="40" class="mono"></div>
 <button class="primary">Continue</button></form>`
-    : html`<p>Your second factor is a passkey, and no recovery code is left. This page cannot ask for a passkey; sign in where one can be shown, or ask an administrator.</p>`
+    : html`<p class="none">You have no recovery code. Without your passkey, ask an administrator.</p>`
 }
+<p><a href="/identity/sign-in?${new URLSearchParams({ next, ...(tenant_id === '' ? {} : { tenant_id }) }).toString()}">Begin again</a></p>
 </section>`;
 }
 
@@ -74,7 +95,7 @@ export function signInPages(signingIn: SigningIn): FastifyPluginAsync {
     const tenantOf = (given: unknown) =>
       typeof given === 'string' && parseId('ten', given) !== undefined ? given : '';
     const send = (reply: FastifyReply, { next }: FormState, content: ReturnType<typeof passwordForm>) =>
-      sendPage(reply, { title: 'Sign in', caller: undefined, url: next, content });
+      sendPage(reply, { title: 'Sign in', caller: undefined, url: next, content, plain: true });
     const assertOwnPage = (request: FastifyRequest) => {
       if (!comesFromOwnPage(request)) {
         throw refuseRequest('forbidden', 'This may only be asked by a page of this site.');
@@ -142,7 +163,14 @@ export function signInPages(signingIn: SigningIn): FastifyPluginAsync {
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         reply.code(error.type.status);
-        return send(reply, state, passwordForm({ ...state, message: error.message }));
+        const refusedState = { ...state, message: error.message };
+        // There are some tries before the password is asked for anew.
+        const person = await findPending(db, field(request, 'sign_in'));
+        if (person === undefined) return send(reply, state, passwordForm(refusedState));
+        const factors = await db.read({ tenant_id: person.tenant_id, environment: 'sandbox' }, (tx) =>
+          factorsOf(tx, person),
+        );
+        return send(reply, state, codeForm(field(request, 'sign_in'), factors, refusedState));
       }
     });
 

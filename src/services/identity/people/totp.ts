@@ -29,7 +29,7 @@ interface Person {
   person_id: string;
 }
 
-const contextOf = ({ tenant_id, person_id }: Person) => `totp ${tenant_id} ${person_id}`;
+export const totpContext = ({ tenant_id, person_id }: Person) => `totp ${tenant_id} ${person_id}`;
 
 /** Begins to enrol an app. It counts from when a code of it confirms that it works; until then it can begin anew. */
 export async function beginTotp(
@@ -42,7 +42,7 @@ export async function beginTotp(
       `insert into identity.totp (tenant_id, person_id, secret) values ($1, $2, $3)
        on conflict (tenant_id, person_id) do update set secret = $3, created_at = now(), last_step = 0
        where totp.confirmed_at is null`,
-      [person.tenant_id, person.person_id, secrets.encrypt(secret.base32, contextOf(person))],
+      [person.tenant_id, person.person_id, secrets.encrypt(secret.base32, totpContext(person))],
     ),
   );
   if (changed === 0) {
@@ -71,7 +71,7 @@ export async function takeTotpCode(
     [person.tenant_id, person.person_id],
   );
   if (row === undefined || row.is_confirmed !== (which === 'confirmed')) return false;
-  const secret = Secret.fromBase32(secrets.decrypt(row.secret, contextOf(person)));
+  const secret = Secret.fromBase32(secrets.decrypt(row.secret, totpContext(person)));
   const now = Date.now();
   // Compared in constant time by the library.
   const delta = TOTP.validate({ token: code, secret, period: PERIOD_S, timestamp: now, window: WINDOW });
