@@ -1,6 +1,7 @@
 /** Which pages of other sites a browser lets use the API. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { newKey } from '../src/platform/access/key.ts';
 import { newUuid } from '../src/platform/ids.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
@@ -160,4 +161,64 @@ test('a page of this site needs no permission to cross, and is told of none', as
     assert.deepEqual([answer.status, answer.code], [403, 'origin_not_allowed'], JSON.stringify(headers));
     assertClosed(answer.headers);
   }
+});
+
+test('a page that may send a key reads why it is no good, and no other page does', async () => {
+  const refused = async (origin: string, headers: Record<string, string>) => {
+    const answer = await platform.running.app.inject({
+      url: '/api/v2/accounts',
+      headers: { origin, 'sec-fetch-site': 'cross-site', ...headers },
+    });
+    return { status: answer.statusCode, headers: answer.headers, code: answer.json().code };
+  };
+  const bearer = (credential: string) => ({ authorization: `Bearer ${credential}` });
+  const nobodys: [headers: Record<string, string>, status: number][] = [
+    [{}, 401],
+    [bearer(newKey('sandbox')), 401],
+    [bearer(key.replace('fa_test_', 'fa_live_')), 403],
+    [bearer('eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.'), 401],
+  ];
+  for (const [headers, status] of nobodys) {
+    const readable = await refused(ALLOWED, headers);
+    assert.deepEqual([readable.status, readable.headers['access-control-allow-origin']], [status, ALLOWED]);
+    assert.equal(readable.headers['access-control-allow-credentials'], undefined);
+    assert.equal(readable.headers['cross-origin-resource-policy'], 'cross-origin');
+    assert.match(String(readable.headers['access-control-expose-headers']), /WWW-Authenticate/);
+    assert.match(String(readable.headers['vary']), /\bOrigin\b/);
+    const other = await refused('https://evil.example', headers);
+    assert.equal(other.status, status);
+    assertClosed(other.headers);
+  }
+  // Whose a key is that may not be used from here is known: its own origins count, and not those of others.
+  const elsewhere = { label: 'elsewhere', allowed_addresses: ['203.0.113.0/24'] };
+  const origin = 'https://elsewhere.example';
+  const bound = await bank.post('/api/v2/api-keys', { ...elsewhere, allowed_origins: [origin] });
+  await until(async () => (await preflight(origin))['access-control-allow-origin'] === origin);
+  const known = await refused(origin, bearer(bound.key));
+  assert.deepEqual([known.status, known.code], [403, 'address_not_allowed']);
+  assert.equal(known.headers['access-control-allow-origin'], origin);
+  const stranger = await refused(ALLOWED, bearer(bound.key));
+  assert.equal(stranger.code, 'address_not_allowed');
+  assertClosed(stranger.headers);
+});
+
+test('a page reads that its key was rotated away and that it asks too often', async () => {
+  const origin = 'https://rotated.example';
+  const old = await bank.post('/api/v2/api-keys', { label: 'old', allowed_origins: [origin] });
+  await until(async () => (await ask(origin, old.key)).headers['access-control-allow-origin'] === origin);
+  await bank.post(`/api/v2/api-keys/${old.id}/rotations`, { overlap_s: 0 });
+  await until(async () => (await ask(origin, old.key)).status === 401);
+  assert.equal((await ask(origin, old.key)).headers['access-control-allow-origin'], origin);
+
+  const window = { name: 'hour', requests: 1, window_s: 3_600 };
+  await bank.post('/api/v2/plans', { name: 'once', description: 'x', windows: [window] });
+  const slow = await bank.post('/api/v2/api-keys', {
+    label: 'slow',
+    plan: 'once',
+    allowed_origins: [origin],
+  });
+  await until(async () => (await ask(origin, slow.key)).status === 429);
+  const limited = await ask(origin, slow.key);
+  assert.equal(limited.headers['access-control-allow-origin'], origin);
+  assert.match(String(limited.headers['access-control-expose-headers']), /Retry-After/);
 });

@@ -1,6 +1,7 @@
 /**
  * Cross-origin requests of browsers (Fetch Standard, CORS protocol): closed, but for the origins that an API key allows.
  * A preflight has no credential and is answered for what any key allows; the request itself by what its own key does.
+ * What is refused before it is known whose it is may be read where a preflight would have been: it tells nothing.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
@@ -13,7 +14,8 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 const ALLOWED_HEADERS =
   'Authorization, Content-Type, Accept, Environment, Idempotency-Key, If-Match, If-None-Match, Request-Id';
 const EXPOSED_HEADERS =
-  'Location, ETag, Request-Id, Ledger-Position, RateLimit, RateLimit-Policy, Idempotent-Replayed, Retry-After';
+  'Location, ETag, Request-Id, Ledger-Position, RateLimit, RateLimit-Policy, Idempotent-Replayed, Retry-After, ' +
+  'WWW-Authenticate';
 const PREFLIGHT_GOOD_FOR_S = 600;
 /** As long as an origin is believed if the database's word does not come. */
 const BELIEVED_FOR_MS = 5_000;
@@ -32,6 +34,8 @@ export interface Cors {
   answerPreflight(request: FastifyRequest, reply: FastifyReply): Promise<void>;
   /** Lets the page that asks read the answer where the caller allows its origin; refuses what changes otherwise. */
   admit(request: FastifyRequest, reply: FastifyReply, caller: Caller): Promise<void>;
+  /** Lets the page that asks read that its credential is no good. `caller`: whose it is, where that is known. */
+  refuse(request: FastifyRequest, reply: FastifyReply, caller: Caller | undefined): Promise<void>;
   forget(): void;
 }
 
@@ -65,6 +69,13 @@ export function openCors(db: Database): Cors {
     return begun.origins;
   }
 
+  function letRead(reply: FastifyReply, origin: string): void {
+    reply.header('access-control-allow-origin', origin);
+    reply.header('access-control-expose-headers', EXPOSED_HEADERS);
+    // Else the policy of our own pages would keep the answer from the one that may read it.
+    reply.header('cross-origin-resource-policy', 'cross-origin');
+  }
+
   return {
     async answerPreflight(request, reply) {
       const { origin } = request.headers;
@@ -82,14 +93,20 @@ export function openCors(db: Database): Cors {
       if (origin === undefined) return;
       reply.header('vary', 'Origin');
       if (matches((await origins()).ofKeys.get(caller.principal.id), origin)) {
-        reply.header('access-control-allow-origin', origin);
-        reply.header('access-control-expose-headers', EXPOSED_HEADERS);
-        // Else the policy of our own pages would keep the answer from the one that may read it.
-        reply.header('cross-origin-resource-policy', 'cross-origin');
+        letRead(reply, origin);
         return;
       }
       if (safeMethods.has(request.method) && request.routeOptions.config.changes_state !== true) return;
       throw refuse('origin_not_allowed', `${caller.principal.name} may not be used by pages of ${origin}.`);
+    },
+    async refuse(request, reply, caller) {
+      const { origin } = request.headers;
+      if (origin === undefined) return;
+      reply.header('vary', 'Origin');
+      const { all, ofKeys } = await origins();
+      if (matches(caller === undefined ? all : ofKeys.get(caller.principal.id), origin)) {
+        letRead(reply, origin);
+      }
     },
     forget() {
       reading = undefined;

@@ -76,7 +76,7 @@ export interface HttpOptions {
   /** Where clients reach this server, without a slash at the end. */
   publicUrl: () => string;
   /** Absent: no page of another site reads anything. */
-  cors?: Pick<Cors, 'answerPreflight' | 'admit'>;
+  cors?: Pick<Cors, 'answerPreflight' | 'admit' | 'refuse'>;
   /** Absent: nothing is limited. */
   limits?: RequestLimits;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are in a row, or their networks. */
@@ -358,6 +358,11 @@ function enter(
     return cors.admit(request, reply, found).then(() => admit(request, reply, found, limits));
   };
   const unknown = async (reason: unknown): Promise<never> => {
+    // Where origins cannot be looked up, neither could the caller: that is told, and no page reads it.
+    if (crosses) {
+      const isKnown = reason instanceof Problem && reason.type.status === 403;
+      await cors.refuse(request, reply, isKnown ? request.caller : undefined).catch(() => {});
+    }
     await limits?.failed(request, reply, reason);
     throw reason;
   };

@@ -1,13 +1,11 @@
 /**
- * Every route under /api/ × every kind of caller who has no business there: refused, and nothing of another tenant told.
- * A new route with a parameter that is not known here fails this test until somebody says what it stands for.
+ * What a walk of every route under /api/ stands on: the routes, a tenant that owns something at each of them, and what a
+ * refusal must not tell. Who walks stands in the tests named access-walk-….test.ts, one for each kind of credential.
+ * A new route with a parameter that is not known here fails them until somebody says what it stands for.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Client } from 'pg';
-import { createKey } from '../src/platform/access/access.ts';
-import { newKey } from '../src/platform/access/key.ts';
 import { formatId, newUuid } from '../src/platform/ids.ts';
 import { newPerson } from '../src/services/identity/people/testing.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
@@ -20,17 +18,28 @@ const ATTEMPT = 'of-the-owner';
 const brl = (amount: string) => ({ amount, currency: 'BRL' });
 
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-interface Route {
+export interface Route {
   method: Method;
   path: string;
 }
 
-let platform: TestPlatform;
-let superuser: Client;
-let owner: TestTenant;
-let routes: Route[];
-/** For each parameter of a path: what names something of the owner, and what names nothing. */
-let parameters: Record<string, { real: string; made_up: string }>;
+export interface Walk {
+  platform: TestPlatform;
+  superuser: Client;
+  /** Whose things are asked for. Nobody who walks may see any. */
+  owner: TestTenant;
+  routes: Route[];
+  /** For each parameter of a path: what names something of the owner, and what names nothing. */
+  parameters: Record<string, { real: string; made_up: string }>;
+  close: () => Promise<void>;
+}
+
+/** Headers of a request, or what makes them for each, where a credential is good for one. */
+export type Credential = Record<string, string> | (() => Promise<Record<string, string>>);
+
+/** The environment of secrets that these tests may decrypt, to sign what nobody else can. */
+export const ENCRYPTION_KEY = Buffer.alloc(32, 7);
+export const SERVICE_TOKEN_KEY = Buffer.alloc(32, 9);
 
 /** Every route of the server, those that the reference hides too, from the tree that Fastify prints. */
 function routesOf(tree: string): Route[] {
@@ -51,11 +60,14 @@ function routesOf(tree: string): Route[] {
   return found;
 }
 
-before(async () => {
-  platform = await openTestPlatform();
-  superuser = new Client({ connectionString: platform.url });
+export async function openWalk(): Promise<Walk> {
+  const platform = await openTestPlatform({
+    IDENTITY_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+    SERVICE_TOKEN_KEY: SERVICE_TOKEN_KEY.toString('base64'),
+  });
+  const superuser = new Client({ connectionString: platform.url });
   await superuser.connect();
-  owner = await platform.newTenant();
+  const owner = await platform.newTenant();
   await superuser.query('update platform.tenants set name = $1 where tenant_id = $2', [
     `${TENANT_MARK} Bank`,
     owner.scope.tenant_id,
@@ -128,7 +140,7 @@ before(async () => {
      values ($1, 'sandbox', 999999, 0, 0, $2, now(), 'ledger.account.opened', '/ledger', 'thing', 'it', $3)`,
     [owner.scope.tenant_id, held, JSON.stringify({ name: TENANT_MARK })],
   );
-  parameters = {
+  const parameters: Walk['parameters'] = {
     consumer: { real: 'walker', made_up: 'nobody' },
     event_id: { real: formatId('evt', held), made_up: formatId('evt', newUuid()) },
     device_id: { real: device.id, made_up: formatId('dev', newUuid()) },
@@ -158,12 +170,18 @@ before(async () => {
     to: { real: '2', made_up: '999999' },
     amount: { real: '1', made_up: '1' },
   };
-  routes = routesOf(platform.running.app.printRoutes({ commonPrefix: false }));
-});
-after(async () => {
-  await superuser.end();
-  await platform.close();
-});
+  return {
+    platform,
+    superuser,
+    owner,
+    routes: routesOf(platform.running.app.printRoutes({ commonPrefix: false })),
+    parameters,
+    close: async () => {
+      await superuser.end();
+      await platform.close();
+    },
+  };
+}
 
 /** Bodies that would be accepted, by the end of the path. */
 const bodies: Record<string, object> = {
@@ -195,11 +213,11 @@ const bodies: Record<string, object> = {
   ':number': { name: 'mine', balance: 1 },
 };
 /** Routes that tell callers of themselves, whatever they may do. */
-const forEveryCaller = new Set(['/api/v2/self']);
+export const forEveryCaller = new Set(['/api/v2/self']);
 /** Parameters of what belongs to the tenant in both of its environments. */
-const ofTenant = /:(person_id|invitation_id)/;
+export const ofTenant = /:(person_id|invitation_id)/;
 /** What only those who operate the installation may ask: an institution is refused, whatever it names. */
-const ofInstallation = /^\/api\/v2\/(tenants|system-jobs)\//;
+export const ofInstallation = /^\/api\/v2\/(tenants|system-jobs)\//;
 /** Queries without which a route refuses before it looks for anything. */
 const queries: Record<string, string> = {
   statement: '?from=2026-01-01&to=2026-12-31',
@@ -210,7 +228,7 @@ const queries: Record<string, string> = {
 /** The last part of a path; addresses of v1 may end with a slash. */
 const endOf = (path: string) => path.split('/').findLast((part) => part !== '') ?? '';
 
-function addressOf(path: string, which: 'real' | 'made_up'): string {
+function addressOf({ parameters }: Walk, path: string, which: 'real' | 'made_up'): string {
   const url = path.replaceAll(/:(\w+)(\([^)]*\))?/g, (_, name: string) => {
     const parameter = parameters[name] ?? assert.fail(`${path}: say what :${name} stands for`);
     return encodeURIComponent(parameter[which]);
@@ -218,15 +236,17 @@ function addressOf(path: string, which: 'real' | 'made_up'): string {
   return url + (queries[endOf(path)] ?? '');
 }
 
-async function ask(
+export async function ask(
+  walk: Walk,
   { method, path }: Route,
   which: 'real' | 'made_up',
-  headers: Record<string, string>,
+  credential: Credential,
 ): Promise<Answer> {
+  const headers = typeof credential === 'function' ? await credential() : credential;
   const body = ['POST', 'PUT', 'PATCH'].includes(method) ? bodies[endOf(path)] : undefined;
-  const answer = await platform.running.app.inject({
+  const answer = await walk.platform.running.app.inject({
     method,
-    url: addressOf(path, which),
+    url: addressOf(walk, path, which),
     headers: { 'if-match': '*', 'idempotency-key': newUuid(), ...headers },
     ...(body === undefined ? {} : { payload: body }),
   });
@@ -239,17 +259,24 @@ async function ask(
 }
 
 /** Asserts that an answer is a refusal of one of these kinds and tells nothing of the owner. */
-function assertTellsNothing(answer: Answer, { method, path }: Route, who: string, statuses: number[]): void {
+export function assertTellsNothing(
+  walk: Walk,
+  answer: Answer,
+  { method, path }: Route,
+  who: string,
+  statuses: number[],
+): void {
   const shown = `${method} ${path} for ${who}: ${answer.status} ${answer.text.slice(0, 300)}`;
   assert.ok(statuses.includes(answer.status), shown);
   if (method !== 'HEAD') {
     assert.match(answer.headers['content-type'] ?? '', /^application\/problem\+json\b/, shown);
     assert.equal(answer.body.status, answer.status, shown);
   }
-  assertUnmarked(answer, shown);
+  assertUnmarked(walk, answer, shown);
 }
 
 function assertUnmarked(
+  { owner }: Walk,
   answer: Answer,
   shown: string,
   marks = [MARK, TENANT_MARK, owner.scope.tenant_id],
@@ -257,109 +284,77 @@ function assertUnmarked(
   for (const mark of marks) assert.ok(!answer.text.toLowerCase().includes(mark.toLowerCase()), shown);
 }
 
-const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
-test('the walk knows every route there is', () => {
-  const documented = Object.keys(platform.running.app.swagger().paths ?? {}).filter((path) =>
-    path.startsWith('/api/'),
-  );
-  assert.ok(documented.length > 20);
-  const walked = new Set(routes.map(({ path }) => path.replaceAll(/:(\w+)(\([^)]*\))?/g, '{$1}')));
-  for (const path of documented) assert.ok(walked.has(path), `${path} is not walked`);
-});
+/** Asserts that a caller is refused in one way on every route, but for those that it may ask. */
+export async function assertRefusedEverywhere(
+  walk: Walk,
+  who: string,
+  credential: Credential,
+  status: number,
+  mayAsk: (route: Route) => boolean = () => false,
+): Promise<void> {
+  let asked = 0;
+  for (const route of walk.routes) {
+    if (mayAsk(route)) continue;
+    asked += 1;
+    assertTellsNothing(walk, await ask(walk, route, 'real', credential), route, who, [status]);
+  }
+  assert.ok(asked >= 40, `only ${asked} requests for ${who}`);
+}
 
-test('who is not known, no longer known or not allowed is refused on every route', async () => {
-  const { app } = platform.running;
-  const { key: revoked, id } = await owner.post('/api/v2/api-keys', { label: 'revoked' });
-  await owner.post(`/api/v2/api-keys/${id}/revoke`);
-  const { key: expired, id: old } = await owner.post('/api/v2/api-keys', { label: 'expired' });
-  await owner.post(`/api/v2/api-keys/${old}/rotations`, { overlap_s: 0 });
-  const db = platform.running.platform;
-  const powerless = await createKey(db, owner.scope, { label: 'powerless', scopes: ['nothing:nothing'] });
-  const without = 'a key without permissions';
-  const suspended = await platform.newTenant();
+/**
+ * Asserts that a caller who may do everything, but is of another tenant or environment, finds nothing of the owner, and
+ * that nothing of it has changed then.
+ */
+export async function assertFindsNothing(
+  walk: Walk,
+  who: string,
+  credential: Credential,
+  of: 'another tenant' | 'the other environment' = 'another tenant',
+): Promise<void> {
+  const before = (await walk.owner.get('/api/v2/accounts')).data;
+  for (const route of walk.routes) {
+    const answer = await ask(walk, route, 'real', credential);
+    const isOwn = of === 'the other environment' && ofTenant.test(route.path);
+    // One's own lists are empty and one's own creations malformed; neither shows what is another's.
+    if (!route.path.includes(':') || isOwn) {
+      const shown = `${route.method} ${route.path} for ${who}: ${answer.text}`;
+      assert.ok(answer.status < 500, shown);
+      assert.notEqual(answer.status, 401, shown);
+      assertUnmarked(walk, answer, shown, of === 'another tenant' ? undefined : [MARK]);
+    } else {
+      assertTellsNothing(walk, answer, route, who, [ofInstallation.test(route.path) ? 403 : 404]);
+    }
+  }
+  assert.deepEqual((await walk.owner.get('/api/v2/accounts')).data, before, 'nothing of it has changed');
+}
+
+/** Waits until a credential gets this status: what was told to the database reaches the process a moment later. */
+export async function until(walk: Walk, credential: Credential, status: number): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    const route = { method: 'GET', path: '/api/v2/self' } as const;
+    const answer = await ask(walk, route, 'real', credential);
+    if (answer.status === status) return;
+    assert.ok(tries < 2_000, `it stays ${answer.status} ${answer.text}`);
+  }
+}
+
+/** A tenant that is suspended, of which nobody knows yet who uses it. */
+export async function suspend({ superuser }: Walk, { scope }: TestTenant): Promise<void> {
   await superuser.query(
     "update platform.tenants set status = 'suspended', suspended_at = now() where tenant_id = $1",
-    [suspended.scope.tenant_id],
+    [scope.tenant_id],
   );
-  const callers: Record<string, [headers: Record<string, string>, status: number]> = {
-    nobody: [{}, 401],
-    'an empty credential': [{ authorization: '' }, 401],
-    'another scheme': [{ authorization: 'Basic YTpi' }, 401],
-    'an unknown scheme': [{ authorization: `Magic ${owner.key}` }, 401],
-    'half a key': [bearer(owner.key.slice(0, -3)), 401],
-    'a key that nobody has': [bearer(newKey('sandbox')), 401],
-    'something like a token': [bearer('eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.'), 401],
-    'a cookie of nobody': [
-      { cookie: `financialapi_key=${newKey('live')}`, 'sec-fetch-site': 'same-origin' },
-      401,
-    ],
-    'a log-in used by another site': [
-      { cookie: `financialapi_key=${owner.key}`, 'sec-fetch-site': 'cross-site' },
-      403,
-    ],
-    'the other environment': [bearer(owner.key.replace('fa_test_', 'fa_live_')), 403],
-    'who means the other environment': [{ ...bearer(owner.key), environment: 'live' }, 403],
-    'a revoked key': [bearer(revoked), 401],
-    'an expired key': [bearer(expired), 401],
-    [without]: [bearer(powerless), 403],
-    'a suspended tenant': [bearer(suspended.key), 403],
-  };
-  // What was told to the database reaches the process a moment later.
-  for (const key of [revoked, suspended.key]) {
-    const deadline = Date.now() + 5_000;
-    while ((await app.inject({ url: '/api/v2/accounts', headers: bearer(key) })).statusCode === 200) {
-      assert.ok(Date.now() < deadline, 'the key is still believed');
-    }
-  }
-  for (const [who, [headers, status]] of Object.entries(callers)) {
-    for (const route of routes) {
-      // A browser follows links from other sites to pages that only read.
-      const reads =
-        who === 'a log-in used by another site' && (route.method === 'GET' || route.method === 'HEAD');
-      if (reads || (who === without && forEveryCaller.has(route.path))) continue;
-      assertTellsNothing(await ask(route, 'real', headers), route, who, [status]);
-    }
-  }
-});
+}
 
-test('what belongs to another tenant or environment is not there, on any route', async () => {
-  const live = await createKey(
-    platform.running.platform,
-    { ...owner.scope, environment: 'live' },
-    { label: 'live' },
+/** The permission that a route needs, as the reference says; undefined for a route that it hides. */
+export function permissionOf({ platform }: Walk, { method, path }: Route): string | undefined {
+  const paths: Record<string, Record<string, unknown>> = JSON.parse(
+    JSON.stringify(platform.running.app.swagger().paths ?? {}),
   );
-  const stranger = await platform.newTenant();
-  const before = (await owner.get('/api/v2/accounts')).data;
-  let asked = 0;
-  for (const [who, key] of [
-    ['another tenant', stranger.key],
-    ['the other environment', live],
-  ] as const) {
-    for (const route of routes) {
-      const answer = await ask(route, 'real', bearer(key));
-      asked += 1;
-      const isOwn = who === 'the other environment' && ofTenant.test(route.path);
-      // One's own lists are empty and one's own creations malformed; neither shows what is another's.
-      if (!route.path.includes(':') || isOwn) {
-        const shown = `${route.method} ${route.path} for ${who}: ${answer.text}`;
-        assert.ok(answer.status < 500, shown);
-        assertUnmarked(answer, shown, who === 'another tenant' ? undefined : [MARK]);
-      } else {
-        assertTellsNothing(answer, route, who, [ofInstallation.test(route.path) ? 403 : 404]);
-      }
-    }
-  }
-  assert.ok(asked >= 80, `only ${asked} requests`);
-  assert.deepEqual((await owner.get('/api/v2/accounts')).data, before, 'nothing of it has changed');
-});
-
-test('what was made up is not there either, and is told in the same words', async () => {
-  const stranger = await platform.newTenant();
-  for (const route of routes.filter(({ path }) => path.includes(':'))) {
-    const made_up = await ask(route, 'made_up', bearer(stranger.key));
-    const real = await ask(route, 'real', bearer(stranger.key));
-    assertTellsNothing(made_up, route, 'another tenant', [ofInstallation.test(route.path) ? 403 : 404]);
-    assert.equal(made_up.body?.code, real.body?.code, `${route.method} ${route.path}`);
-  }
-});
+  const documented = paths[path.replaceAll(/:(\w+)(\([^)]*\))?/g, '{$1}')];
+  const operation = documented?.[(method === 'HEAD' ? 'GET' : method).toLowerCase()];
+  if (typeof operation !== 'object' || operation === null || !('x-permission' in operation)) return undefined;
+  return String(operation['x-permission']);
+}
