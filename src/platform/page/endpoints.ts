@@ -2,6 +2,13 @@
 import type { RouteOptions } from 'fastify';
 import { asSchema, idPrefixOf, type Schema } from './schema.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers until its client goes, or may ask no more: pages do not lead to it. */
+    endless?: true;
+  }
+}
+
 export interface Endpoint {
   method: string;
   /** Path template, as `/api/v2/accounts/:account_id`. */
