@@ -206,9 +206,9 @@ function configurationOf(options: ProviderOptions, scope: Scope, keys: readonly 
  * The keys of an application are asked for anew after a minute, whatever is said of how long they are good: else a key that
  * the partner took out, or what its server said in a bad hour, would count for as long (clients.test.ts).
  */
-function withoutFreshness(fetch: Fetch): Fetch {
+function withoutFreshness(guarded: Fetch): Fetch {
   return async (url, init) => {
-    const answer = await fetch(url, init);
+    const answer = await guarded(url, init);
     for (const name of ['cache-control', 'expires']) answer.headers.delete(name);
     return answer;
   };
