@@ -33,7 +33,7 @@ export function testBus(
   settings: () => Promise<Record<string, string>>,
   skip: string | false = false,
 ): void {
-  describe(`the bus on ${name}`, { timeout: 120_000, skip }, () => {
+  describe(`the bus on ${name}`, { timeout: 300_000, skip }, () => {
     let platform: TestPlatform;
     let second: Running;
     let sql: Client;
