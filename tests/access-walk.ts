@@ -236,7 +236,7 @@ const bodies: Record<string, object> = {
 /** Routes that tell callers of themselves, whatever they may do. */
 export const forEveryCaller = new Set(['/api/v2/self']);
 /** Parameters of what belongs to the tenant in both of its environments. */
-export const ofTenant = /:(person_id|invitation_id)/;
+const ofTenant = /:(person_id|invitation_id)/;
 /** What only those who operate the installation may ask: an institution is refused, whatever it names. */
 export const ofInstallation = /^\/api\/v2\/(tenants|system-jobs)\//;
 /** Queries without which a route refuses before it looks for anything. */
