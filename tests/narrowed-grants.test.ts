@@ -335,3 +335,71 @@ test('v1 edits only accounts that carry the labels, and takes nothing from the b
   assert.equal(closed.statusCode, 204, closed.body);
   assert.equal((await asAna('GET', `/api/v1/accounts/${known.get('Seven and more')}`)).statusCode, 404);
 });
+
+test('of attempts whoever is narrowed is told their own', async () => {
+  const known = await numbers();
+  const body = {
+    debit_account_id: id('Seven'),
+    credit_account_id: id('Eight'),
+    amount: { amount: '0.01', currency: 'BRL' },
+  };
+  const pay = (who: string, key: string, amount = '0.01') =>
+    ask(
+      who,
+      'POST',
+      '/api/v2/transfers',
+      { ...body, amount: { amount, currency: 'BRL' } },
+      { 'idempotency-key': key },
+    );
+  const told = async (key: string) => (await asAna('GET', `/api/v2/attempts/${key}`)).json();
+  await grant(['adjuster', { branch: '7' }]);
+
+  // Done, refused, refused for its form, by the first API, as a batch: each is told.
+  const paid = await pay('Person ana', 'own-done');
+  assert.equal(paid.statusCode, 201, paid.body);
+  assert.equal((await told('own-done')).result.id, paid.json().id);
+  assert.equal((await pay('Person ana', 'own-refused', '1000000')).json().code, 'insufficient_funds');
+  assert.deepEqual(
+    [(await told('own-refused')).outcome, (await told('own-refused')).problem.code],
+    ['refused', 'insufficient_funds'],
+  );
+  const back = { ...body, debit_account_id: id('Eight'), credit_account_id: id('Seven') };
+  const taken = await asAna('POST', '/api/v2/transfers', back, { 'idempotency-key': 'own-not-allowed' });
+  assert.equal(taken.json().code, 'account_not_allowed');
+  assert.equal((await told('own-not-allowed')).problem.code, 'account_not_allowed');
+  const path = `/api/v1/transfer/${known.get('Seven')}/${known.get('Eight')}/1`;
+  assert.equal((await asAna('POST', path, undefined, { 'idempotency-key': 'own-v1' })).statusCode, 201);
+  assert.equal((await told('own-v1')).outcome, 'done');
+  const batch = await asAna(
+    'POST',
+    '/api/v2/transfers/batch',
+    { transfers: [body, back] },
+    { 'idempotency-key': 'own-batch' },
+  );
+  assert.equal(batch.statusCode, 200, batch.body);
+  assert.deepEqual(
+    (await told('own-batch')).items.map(({ outcome }: { outcome: string }) => outcome),
+    ['done', 'refused'],
+  );
+  const renamed = { name: 'Seven', balance: Number(await balanceOf('Seven')) };
+  const put = await asAna('PUT', `/api/v1/accounts/${known.get('Seven')}`, renamed, {
+    'idempotency-key': 'own-edit',
+  });
+  assert.equal(put.statusCode, 204, put.body);
+  assert.equal((await told('own-edit')).outcome, 'done');
+
+  // Those of others are not there, not even after one asked something else under their key.
+  assert.equal((await pay(administrator, 'of-others')).statusCode, 201);
+  assert.equal((await told('of-others')).code, 'attempt_not_found');
+  assert.equal((await pay('Person ana', 'of-others', '0.02')).json().code, 'idempotency_key_reused');
+  assert.equal((await told('of-others')).code, 'attempt_not_found');
+  // Nor one that another makes under a key that was tried before.
+  const dry = await ask('Person ana', 'POST', '/api/v2/transfers?dry_run=true', body, {
+    'idempotency-key': 'rehearsed',
+  });
+  assert.equal(dry.statusCode, 201, dry.body);
+  assert.equal((await pay(administrator, 'rehearsed')).statusCode, 201);
+  assert.equal((await told('rehearsed')).code, 'attempt_not_found');
+  const all = await ask(administrator, 'GET', '/api/v2/attempts/own-done');
+  assert.equal(all.json().result.id, paid.json().id);
+});

@@ -29,6 +29,7 @@ test('with nothing set, every setting has its documented default', () => {
     client_cert_proxies: [],
     oauth_key_lifetime_s: 2_592_000,
     service_token_keys: [],
+    events_kept_days: 90,
     max_connections: 10_000,
     max_connections_per_address: 1_000,
     outgoing_allow: [],

@@ -514,6 +514,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
 
   app.decorateRequest('caller');
   app.decorateRequest('approved');
+  app.decorateRequest('measured');
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');

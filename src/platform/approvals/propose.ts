@@ -32,12 +32,15 @@ async function rulesFor(
   request: FastifyRequest,
   { permission, approval }: SubjectRoute,
   rules: Rules,
-): Promise<{ covering: Rule[]; amounts: Money[] }> {
-  const actions = [permission, ...(approval.also ?? [])];
-  const candidates = actions.flatMap((action) => rules.get(action) ?? []);
-  if (candidates.length === 0) return { covering: [], amounts: [] };
+): Promise<{ covering: Rule[]; amounts: Money[] | undefined }> {
+  const also = approval.also ?? [];
+  const candidates = [permission, ...also].flatMap((action) => rules.get(action) ?? []);
+  if (candidates.length === 0) return { covering: [], amounts: undefined };
   const amounts = await approval.amounts?.(request);
-  return { covering: candidates.filter((rule) => isAbove(rule, amounts)), amounts: amounts ?? [] };
+  // What moves nothing is none of the further actions.
+  const isStill = amounts?.length === 0;
+  const counting = candidates.filter(({ action }) => action === permission || !isStill);
+  return { covering: counting.filter((rule) => isAbove(rule, amounts)), amounts };
 }
 
 /** The largest amount of each currency. */
@@ -176,8 +179,14 @@ export async function propose(
   const { approval } = route;
   const { covering, amounts } = await rulesFor(request, route, rules);
   const [rule] = covering;
-  if (rule === undefined) return false;
+  if (rule === undefined) {
+    request.measured = amounts;
+    return false;
+  }
   if (approval.refused === true) {
+    const key = route.keyed ? request.headers['idempotency-key'] : undefined;
+    // It was decided before there was a policy, and is told, not done.
+    if (typeof key === 'string' && (await approval.wasAttempted?.(caller, key)) === true) return false;
     throw refuse('approval_required', `The policy about ${rule.action} asks for a second person.`, {
       policy: rule.action,
     });
@@ -198,7 +207,7 @@ export async function propose(
     keyed: route.keyed && typeof request.headers['idempotency-key'] === 'string',
     proposed_by: who(caller.principal),
     on_behalf_of: caller.on_behalf_of === undefined ? null : who(caller.on_behalf_of),
-    amounts: largest(amounts),
+    amounts: largest(amounts ?? []),
     decided_by: null,
   };
   const proposal_id = formatId('prp', draft.id);

@@ -22,7 +22,9 @@ export interface Reservation {
  * makes more of that.
  */
 export interface Approval {
-  /** Further actions whose policies count: who captures a hold moves money as a transfer does. */
+  /**
+   * Further actions whose policies count where an amount moves: who captures a hold moves money as a transfer does.
+   */
   also?: readonly string[];
   /**
    * The amounts that policies look at, each for itself; undefined where it cannot be told before, which counts as above
@@ -54,6 +56,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set while something is carried out that a second person approved. */
     approved: Approved | undefined;
+    /** Amounts by which no policy covered the request; undefined where none was asked. */
+    measured: readonly Money[] | undefined;
   }
 }
 

@@ -64,7 +64,7 @@ export function eventRoutes(options: {
     app.get(
       '/api/v2/events/stream',
       {
-        config: { permission },
+        config: { permission, endless: true },
         schema: {
           summary: 'What happens, as it does: server-sent events',
           description:

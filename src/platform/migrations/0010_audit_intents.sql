@@ -15,6 +15,7 @@ alter table platform.audit_intents enable row level security;
 alter table platform.audit_intents force row level security;
 create policy own_data on platform.audit_intents
   using (tenant_id = (select platform.tenant_id()) and environment = (select platform.environment()));
+grant select on platform.audit_intents to platform;
 create policy keeping on platform.audit_intents to financialapi_owner using (true);
 
 alter table platform.audit_records drop constraint audit_records_outcome_check,

@@ -2,6 +2,13 @@
 import type { RouteOptions } from 'fastify';
 import { asSchema, idPrefixOf, type Schema } from './schema.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers until its client goes, or may ask no more: pages do not lead to it. */
+    endless?: true;
+  }
+}
+
 export interface Endpoint {
   method: string;
   /** Path template, as `/api/v2/accounts/:account_id`. */
@@ -113,7 +120,7 @@ export function collectEndpoints(): Endpoints {
 
   return {
     add({ method, url, schema, config }) {
-      if (!url.startsWith('/api/') || schema?.hide === true) return;
+      if (!url.startsWith('/api/') || schema?.hide === true || config?.endless === true) return;
       const methods = Array.isArray(method) ? method : [method];
       for (const name of methods) {
         if (!methodOrder.includes(name)) continue;

@@ -31,7 +31,7 @@ for (const section of document.querySelectorAll('[data-passkey]')) {
   const problem = section.querySelector('[role="alert"]');
   section.querySelector('[data-can]').hidden = !canAsk;
   section.querySelector('[data-cannot]').hidden = canAsk;
-  async function signIn() {
+  const ask = async () => {
     button.disabled = true;
     problem.hidden = true;
     try {
@@ -45,6 +45,8 @@ for (const section of document.querySelectorAll('[data-passkey]')) {
       button.disabled = false;
       button.focus();
     }
-  }
-  button.addEventListener('click', () => void signIn());
+  };
+  button.addEventListener('click', () => {
+    void ask();
+  });
 }

@@ -6,14 +6,17 @@ import type { Approved } from '../../platform/approvals/execution.ts';
 import type { Approval, Reservation } from '../../platform/approvals/route.ts';
 import type { Scope } from '../../platform/db.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
-import { formatMoney, Money } from '../../platform/money.ts';
+import { formatMoney, type Money } from '../../platform/money.ts';
 import type { Books } from './books.ts';
+import { claimHold, unclaimWithin } from './claim-hold.ts';
+import { HoldRequest, placementCommand } from './place-hold.ts';
 import { BatchRequest, batchCommands } from './post-batch.ts';
 import { assertForm, TransferRequest, transferCommand } from './post-transfer.ts';
 import type { Command } from './posting.ts';
 import { refusalOf } from './refusal.ts';
 import { partsOf, releaseReserved, reserveParts, wasAttempted } from './reserve.ts';
 import { ReversalRequest, reversalCommand } from './reverse-transfer.ts';
+import { CaptureRequest, captureCommand, IncrementRequest, incrementCommand } from './step-hold.ts';
 import type { Reserved } from './submit.ts';
 
 /** A part of a request that its route's schema has checked. */
@@ -43,7 +46,6 @@ const unposted = { key: 'not posted', operation: 'system:rehearse' };
 
 const HoldParams = Type.Object({ hold_id: Id('hld') });
 const TransferParams = Type.Object({ transfer_id: Id('trf') });
-const WithAmount = Type.Object({ amount: Money });
 const HoldRow = Type.Object({ amount: Type.BigInt(), currency: Type.String() });
 
 /** Whether the transfers of a batch are posted all or none. */
@@ -102,7 +104,7 @@ export function approvalsOf(books: Books) {
     };
   }
 
-  const stated = ({ body }: FastifyRequest): Money[] => [checked(WithAmount, body).amount];
+  const holdOf = ({ params }: FastifyRequest): string => uuidOf('hld', checked(HoldParams, params).hold_id);
 
   return {
     transfer: moving(({ body }) => {
@@ -117,15 +119,45 @@ export function approvalsOf(books: Books) {
       const uuid = uuidOf('trf', checked(TransferParams, params).transfer_id);
       return [await reversalCommand(books, caller, uuid, checked(ReversalRequest, body), unposted)];
     }),
-    /** Placing or incrementing a hold: what it says itself. Nothing is set aside beside it. */
-    hold: { ...common, amounts: stated },
+    placement: moving(({ body }) => [placementCommand(checked(HoldRequest, body), unposted).command]),
+    increment: moving(async (request) => [
+      await incrementCommand(
+        books,
+        request.caller,
+        holdOf(request),
+        checked(IncrementRequest, request.body),
+        unposted,
+      ),
+    ]),
     extension: { ...common, amounts: () => [] },
-    /** A capture counts as the whole of its hold, which could otherwise be captured piece by piece. */
+    /**
+     * A capture counts as the whole of its hold, which could otherwise be captured piece by piece. The hold itself keeps
+     * the money: it is claimed, so that nobody else captures or releases it while the proposal waits.
+     */
     capture: {
       ...common,
       also: ['transfers:post'],
-      amounts: async ({ caller, params }) => {
-        const uuid = uuidOf('hld', checked(HoldParams, params).hold_id);
+      reserve: (request) => {
+        const { caller, body } = request;
+        const { tenant_id, environment } = caller;
+        const uuid = holdOf(request);
+        return {
+          holds: [uuid],
+          async place({ proposal_id, dry_run }) {
+            const capture = checked(CaptureRequest, body ?? {});
+            await assertPostable(books, caller, [
+              await captureCommand(books, caller, uuid, capture, unposted),
+            ]);
+            await claimHold(books, { tenant_id, environment }, uuid, { reserved_for: proposal_id, dry_run });
+            return [uuid];
+          },
+        };
+      },
+      release: (scope, proposal_id, holds) =>
+        books.db.write(scope, (tx) => unclaimWithin(tx, scope, proposal_id, holds)),
+      amounts: async (request) => {
+        const { caller } = request;
+        const uuid = holdOf(request);
         const rows = await books.db.read(caller, (tx) =>
           tx.rows(
             HoldRow,

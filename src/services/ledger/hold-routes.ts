@@ -5,7 +5,7 @@ import { Page } from '../../platform/cursor.ts';
 import { ProblemBody } from '../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../platform/ids.ts';
-import { approvalsOf } from './approval.ts';
+import { approvalsOf, reservedFor } from './approval.ts';
 import { noteWritten, posterOf } from './attribution.ts';
 import type { Books } from './books.ts';
 import { Hold } from './contract.ts';
@@ -63,7 +63,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
       {
         config: {
           permission: 'holds:place',
-          approval: approvals.hold,
+          approval: approvals.placement,
           heeds_labels: true,
           records_in_commit: true,
         },
@@ -78,7 +78,10 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const attempt = attemptOf(request, '/api/v2/holds');
-        const options = { dry_run: request.query.dry_run ?? false };
+        const options = {
+          dry_run: request.query.dry_run ?? false,
+          reserved: reservedFor(request.approved),
+        };
         const { hold, position, replayed } = await placeHold(
           books,
           posterOf(request, 201),
@@ -116,7 +119,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
       {
         config: {
           permission: 'holds:place',
-          approval: approvals.hold,
+          approval: approvals.increment,
           heeds_labels: true,
           records_in_commit: true,
         },
@@ -135,7 +138,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
           uuidOf('hld', hold_id),
           request.body,
           attemptOf(request, `/api/v2/holds/${hold_id}/increments`),
-          { dry_run: request.query.dry_run ?? false },
+          { dry_run: request.query.dry_run ?? false, reserved: reservedFor(request.approved) },
         );
         noteWritten(request, replayed, request.query.dry_run ?? false);
         answerCreated(reply, `/api/v2/holds/${hold_id}`, replayed);
@@ -201,7 +204,7 @@ export function holdRoutes(books: Books): FastifyPluginAsyncTypebox {
           uuidOf('hld', hold_id),
           request.body,
           attemptOf(request, `/api/v2/holds/${hold_id}/captures`),
-          { dry_run: request.query.dry_run ?? false },
+          { dry_run: request.query.dry_run ?? false, reserved: reservedFor(request.approved) },
         );
         noteWritten(request, replayed, request.query.dry_run ?? false);
         answerCreated(reply, `/api/v2/transfers/${answer.transfer.id}`, replayed);

@@ -4,6 +4,7 @@ import type { Database, Scope, Transaction } from '../../platform/db.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { keyReused } from '../../platform/idempotency.ts';
 import { Problem } from '../../platform/problem.ts';
+import { type Asker, noteAsker } from './asker.ts';
 import { isCode, refusalText, refuse } from './errors.ts';
 
 const Kept = Type.Object({
@@ -44,7 +45,7 @@ export async function lockHead(tx: Transaction, scope: Scope): Promise<void> {
  */
 export async function createOnce(
   db: Database,
-  scope: Scope,
+  scope: Asker,
   attempt: Attempt & { request: string },
   create: (tx: Transaction) => Promise<string>,
 ): Promise<{ id: string; replayed: boolean }> {
@@ -52,6 +53,7 @@ export async function createOnce(
     scope,
     async (tx): Promise<Created & { replayed: boolean }> => {
       await lockHead(tx, scope);
+      await noteAsker(tx, scope, attempt);
       const [kept] = await tx.rows(
         Kept,
         `select operation, request, result_ids[1] as result_id, refusals[1] ->> 'code' as code,

@@ -71,18 +71,11 @@ function placedHold(terms: HoldTerms, body: HoldRequest, command: Command, outco
   };
 }
 
-/**
- * Holds money of the debit account for the credit account, once for each idempotency key.
- *
- * @param options.dry_run tells what would happen and keeps nothing, not even the key
- */
-export async function placeHold(
-  books: Books,
-  scope: Poster,
+/** The command that places a hold, and what never changes of that. */
+export function placementCommand(
   body: HoldRequest,
   attempt: Attempt,
-  options: PostOptions,
-): Promise<{ hold: Hold; position: number; replayed: boolean }> {
+): { terms: HoldTerms; command: Command } {
   const { description, metadata } = body;
   if (metadata !== undefined && RESERVED_LABEL in metadata) {
     throw refuseRequest('malformed_request', `The label ${RESERVED_LABEL} is the system's own.`, {
@@ -114,6 +107,22 @@ export async function placeHold(
       legs: holdLegs(terms, amount, terms.currency),
     };
   });
+  return { terms, command };
+}
+
+/**
+ * Holds money of the debit account for the credit account, once for each idempotency key.
+ *
+ * @param options.dry_run tells what would happen and keeps nothing, not even the key
+ */
+export async function placeHold(
+  books: Books,
+  scope: Poster,
+  body: HoldRequest,
+  attempt: Attempt,
+  options: PostOptions,
+): Promise<{ hold: Hold; position: number; replayed: boolean }> {
+  const { terms, command } = placementCommand(body, attempt);
   const submit = submitterOf(books, options);
   const [outcome] = await submit(scope, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');

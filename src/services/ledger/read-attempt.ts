@@ -1,9 +1,10 @@
 /** What became of a request, by its idempotency key. */
 import { type Static, Type } from 'typebox';
 import { Personal } from '../../platform/access/redaction.ts';
-import type { Scope, Transaction } from '../../platform/db.ts';
+import type { Transaction } from '../../platform/db.ts';
 import { ProblemBody, problemBody } from '../../platform/http.ts';
 import { formatId, parseId } from '../../platform/ids.ts';
+import { type Asker, isToldTo } from './asker.ts';
 import { Position, Timestamp } from './contract.ts';
 import { refuse } from './errors.ts';
 import { instantOf } from './instant.ts';
@@ -154,10 +155,13 @@ function outcomeOf(key: string, row: Row, request: unknown, publicUrl: string) {
   };
 }
 
-/** What became of the request with this key, refusals included. Throws `attempt_not_found`. */
+/**
+ * What became of the request with this key, refusals included. Throws `attempt_not_found`, also where whoever reaches
+ * accounts with certain labels only did not ask it.
+ */
 export async function getAttempt(
   tx: Transaction,
-  scope: Scope,
+  scope: Asker,
   key: string,
   publicUrl: string,
 ): Promise<KeptAttempt> {
@@ -176,13 +180,19 @@ export async function getAttempt(
     [scope.tenant_id, scope.environment, key],
   );
   const [first] = rows;
-  if (first === undefined) throw refuse('attempt_not_found', `Nothing is kept under the key ${key}.`);
   const [sent] = await tx.rows(
     RequestRow,
     'select request from ledger.attempts where tenant_id = $1 and environment = $2 and key = $3',
     [scope.tenant_id, scope.environment, key],
   );
-  const request: unknown = JSON.parse(sent?.request ?? 'null');
+  const kept = sent?.request ?? 'null';
+  if (
+    first === undefined ||
+    !(await isToldTo(tx, scope, { key, operation: first.operation, request: kept }))
+  ) {
+    throw refuse('attempt_not_found', `Nothing is kept under the key ${key}.`);
+  }
+  const request: unknown = JSON.parse(kept);
   const { operation, created_at } = first;
   if (first.item === 0) return { key, operation, created_at, ...outcomeOf(key, first, request, publicUrl) };
   const transfers = transfersOf(request);

@@ -178,7 +178,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
     app.get(
       '/api/v2/attempts/:key',
       {
-        config: { permission: 'attempts:read', sensitive: true },
+        config: { permission: 'attempts:read', sensitive: true, heeds_labels: true },
         schema: {
           summary: 'What became of a request, by its Idempotency-Key',
           tags: ['attempts'],

@@ -1,4 +1,5 @@
 /** Setting money aside for something that is decided elsewhere, by holds that end with it. */
+import { Type } from 'typebox';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
@@ -81,6 +82,19 @@ function placeCommand(part: Part, reserved_for: string, expires_at: string): Com
   };
 }
 
+const ExpiryRow = Type.Object({ expires_at: Type.String() });
+
+/** A moment of the real time, by which proposals wait, as the clock shows it that holds go by. */
+async function byClockOf(tx: Transaction, scope: Scope, moment: string): Promise<string> {
+  const [row] = await tx.rows(
+    ExpiryRow,
+    `select $3::timestamptz + make_interval(secs => coalesce((
+       select c.offset_s from platform.clocks c where c.tenant_id = $1 and c.environment = $2), 0)) as expires_at`,
+    [scope.tenant_id, scope.environment, moment],
+  );
+  return row?.expires_at ?? moment;
+}
+
 /**
  * Places holds, all in one commit; returns the ids of those that stand.
  *
@@ -93,9 +107,10 @@ export async function reserveParts(
   parts: readonly Part[],
   terms: { reserved_for: string; expires_at: string; dry_run: boolean; each: boolean },
 ): Promise<string[]> {
-  const commands = parts.map((part) => placeCommand(part, terms.reserved_for, terms.expires_at));
   const work = async (tx: Transaction): Promise<string[]> => {
-    if (commands.length === 0) return [];
+    if (parts.length === 0) return [];
+    const expires_at = await byClockOf(tx, scope, terms.expires_at);
+    const commands = parts.map((part) => placeCommand(part, terms.reserved_for, expires_at));
     await lockHead(tx, scope);
     const outcomes = await posting.postWithin(tx, scope, commands);
     return commands.flatMap((command, index) => {

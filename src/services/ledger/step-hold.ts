@@ -8,8 +8,8 @@ import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import { Money } from '../../platform/money.ts';
 import type { Books } from './books.ts';
+import { holdReserved } from './claim-hold.ts';
 import { Hold, IsoDate, Metadata, Timestamp, Transfer } from './contract.ts';
-import { refuse } from './errors.ts';
 import { holdEvent, holdLegs, RESERVED_LABEL } from './hold-terms.ts';
 import { instantOf } from './instant.ts';
 import { transferEvent } from './post-transfer.ts';
@@ -17,6 +17,7 @@ import type { Command, Outcome, Poster } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
 import { commandOrRefusal, refusalOf } from './refusal.ts';
+import { type PostOptions, type Reserved, submitterOf } from './submit.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
 export const IncrementRequest = Type.Object(
@@ -93,9 +94,11 @@ const TermsRow = Type.Object({
 
 const holdTerms = {
   name: 'ledger.hold_terms',
-  text: `select id, debit_account_id, credit_account_id, currency, metadata ->> '${RESERVED_LABEL}' as reserved_for
-         from ledger.holds
-         where tenant_id = $1 and environment = $2 and id = $3`,
+  text: `select h.id, h.debit_account_id, h.credit_account_id, h.currency,
+           coalesce(h.metadata ->> '${RESERVED_LABEL}', c.reserved_for) as reserved_for
+         from ledger.holds h
+         left join ledger.hold_claims c on c.tenant_id = $1 and c.environment = $2 and c.hold_id = h.id
+         where h.tenant_id = $1 and h.environment = $2 and h.id = $3`,
 };
 
 /** What never changes of a hold, or undefined if there is no such hold. */
@@ -128,13 +131,12 @@ function stepCommand(
   body: unknown,
   attempt: Attempt,
   step: Step,
+  reserved?: Reserved,
 ): Command {
   const identity = { ...attempt, item: 0, request: canonicalRequest(body) };
   return commandOrRefusal(identity, () => {
-    if (typeof terms?.reserved_for === 'string') {
-      throw refuse('hold_reserved', `${formatId('hld', uuid)} stands for ${terms.reserved_for}.`, {
-        reserved_for: terms.reserved_for,
-      });
+    if (typeof terms?.reserved_for === 'string' && terms.reserved_for !== reserved?.reserved_for) {
+      throw holdReserved(uuid, terms.reserved_for);
     }
     const id = newUuid();
     const { kind, expires_at, final, description, metadata } = step;
@@ -186,7 +188,7 @@ async function post<Answer>(
   books: Books,
   scope: Poster,
   command: Command,
-  options: { dry_run: boolean },
+  options: PostOptions,
   read: (tx: Transaction, position: bigint, resultId: string) => Promise<Answer>,
 ): Promise<Stepped<Answer>> {
   if (options.dry_run) {
@@ -198,10 +200,22 @@ async function post<Answer>(
     if (answer === undefined || outcome === undefined) throw new Error('a rehearsal that nobody looked at');
     return { answer, position: Number(outcome.position), replayed: outcome.replayed };
   }
-  const [outcome] = await books.posting.submit(scope, [command]);
+  const [outcome] = await submitterOf(books, options)(scope, [command]);
   const { position, resultId } = doneAt(command, outcome);
   const answer = await books.db.read(scope, (tx) => read(tx, position, resultId));
   return { answer, position: Number(position), replayed: outcome?.replayed ?? false };
+}
+
+/** The command that holds more. */
+export async function incrementCommand(
+  books: Books,
+  scope: Scope,
+  uuid: string,
+  body: IncrementRequest,
+  attempt: Attempt,
+): Promise<Command> {
+  const step: Step = { kind: 'increment', amount: body.amount };
+  return stepCommand(uuid, await findTerms(books, scope, uuid), body, attempt, step);
 }
 
 /** Holds more. */
@@ -211,10 +225,9 @@ export async function incrementHold(
   uuid: string,
   body: IncrementRequest,
   attempt: Attempt,
-  options: { dry_run: boolean },
+  options: PostOptions,
 ): Promise<Stepped<Hold>> {
-  const step: Step = { kind: 'increment', amount: body.amount };
-  const command = stepCommand(uuid, await findTerms(books, scope, uuid), body, attempt, step);
+  const command = await incrementCommand(books, scope, uuid, body, attempt);
   return post(books, scope, command, options, (tx, position) => getHold(tx, scope, uuid, position));
 }
 
@@ -232,15 +245,15 @@ export async function extendHold(
   return post(books, scope, command, options, (tx, position) => getHold(tx, scope, uuid, position));
 }
 
-/** Posts held money to the credit account: part of it, as often as something remains, or all. */
-export async function captureHold(
+/** The command that captures. */
+export async function captureCommand(
   books: Books,
-  scope: Poster,
+  scope: Scope,
   uuid: string,
   body: CaptureRequest,
   attempt: Attempt,
-  options: { dry_run: boolean },
-): Promise<Stepped<CaptureResult>> {
+  reserved?: Reserved,
+): Promise<Command> {
   const { amount, final, effective_date, description, metadata } = body;
   const step: Step = {
     kind: 'capture',
@@ -250,7 +263,19 @@ export async function captureHold(
     description,
     metadata,
   };
-  const command = stepCommand(uuid, await findTerms(books, scope, uuid), body, attempt, step);
+  return stepCommand(uuid, await findTerms(books, scope, uuid), body, attempt, step, reserved);
+}
+
+/** Posts held money to the credit account: part of it, as often as something remains, or all. */
+export async function captureHold(
+  books: Books,
+  scope: Poster,
+  uuid: string,
+  body: CaptureRequest,
+  attempt: Attempt,
+  options: PostOptions,
+): Promise<Stepped<CaptureResult>> {
+  const command = await captureCommand(books, scope, uuid, body, attempt, options.reserved);
   return post(books, scope, command, options, async (tx, position, transferUuid) => ({
     hold: await getHold(tx, scope, uuid, position),
     transfer: await getTransferAsPosted(tx, scope, transferUuid),

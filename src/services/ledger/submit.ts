@@ -4,13 +4,15 @@ import type { Scope, Transaction } from '../../platform/db.ts';
 import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 
+import { type Asker, isNoted, noteAsker } from './asker.ts';
 import type { Books } from './books.ts';
+import { unclaimWithin } from './claim-hold.ts';
 import { refuse } from './errors.ts';
 import { type HoldTerms, holdEvent, holdLegs } from './hold-terms.ts';
 import { lockHead } from './once.ts';
-import type { Command, Outcome, PostingQueue } from './posting.ts';
+import type { Command, Outcome, Poster, PostingQueue } from './posting.ts';
 
-/** Holds that were placed beforehand for what is posted now. */
+/** Holds that were placed beforehand for what is posted now, or the one that is captured. */
 export interface Reserved {
   /** What they stand for, as their label says: the same text each time, and no two of one text at once. */
   reserved_for: string;
@@ -75,6 +77,11 @@ async function submitReserved(
   const system: Scope = { tenant_id: scope.tenant_id, environment: scope.environment };
   return db.write(scope, async (tx) => {
     await lockHead(tx, scope);
+    if (commands.some(({ kind, ref }) => kind === 'capture' && ref !== undefined && holds.includes(ref))) {
+      // The money is taken from the hold that kept it.
+      await unclaimWithin(tx, system, reserved_for, holds);
+      return posting.postWithin(tx, scope, commands);
+    }
     const terms = await termsOfHolds(tx, scope, holds);
     const releases = terms.map((hold) => releaseCommand(reserved_for, hold));
     // Groups with hold steps in them could not be taken back, so these are a call of their own.
@@ -92,6 +99,15 @@ async function submitReserved(
 /** The way that commands of a request take: a rehearsal, the queue, or a commit together with what was reserved. */
 export function submitterOf(books: Books, { dry_run, reserved }: PostOptions): PostingQueue['submit'] {
   if (dry_run) return books.posting.rehearse;
-  if (reserved === undefined || reserved.holds.length === 0) return books.posting.submit;
-  return (scope, commands) => submitReserved(books, scope, reserved, commands);
+  const submit: PostingQueue['submit'] = (scope, commands) =>
+    reserved === undefined || reserved.holds.length === 0
+      ? books.posting.submit(scope, commands)
+      : submitReserved(books, scope, reserved, commands);
+  return async (scope: Poster & Asker, commands) => {
+    const [first] = commands;
+    // Before it is posted: postings of others are in the same commit.
+    if (first !== undefined && isNoted(scope))
+      await books.db.write(scope, (tx) => noteAsker(tx, scope, first));
+    return submit(scope, commands);
+  };
 }

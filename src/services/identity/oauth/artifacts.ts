@@ -63,15 +63,18 @@ export function artifacts(
         const { jti: _, ...rest } = payload;
         // A grant's id is no credential, and its owner is to see it.
         const kept = model === 'Grant' ? { ...rest, consent_id: id } : rest;
-        await db.write(scope, (tx) =>
+        // What is good once and was found unused is still used once only, of two requests that found it so at once.
+        const isOnce = model === 'ReplayDetection';
+        const written = await db.write(scope, (tx) =>
           tx.run(
-            `insert into identity.oauth_artifacts
+            `insert into identity.oauth_artifacts as kept
                (tenant_id, environment, model, id_hash, payload, grant_id, uid, user_code, account_id, client_id, expires_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + make_interval(secs => $11))
              on conflict (tenant_id, environment, model, id_hash) do update
              set payload = excluded.payload, grant_id = excluded.grant_id, uid = excluded.uid,
                  user_code = excluded.user_code, account_id = excluded.account_id, client_id = excluded.client_id,
-                 expires_at = excluded.expires_at`,
+                 expires_at = excluded.expires_at
+             where not $12 or kept.expires_at <= now()`,
             [
               ...own,
               model,
@@ -83,9 +86,11 @@ export function artifacts(
               payload.accountId ?? null,
               payload.clientId ?? null,
               expiresIn ?? null,
+              isOnce,
             ],
           ),
         );
+        if (written === 0) throw new errors.InvalidGrant('already used');
       },
       find: (id) => (model === 'Client' ? findClient(id) : find('id_hash = $4', hashArtifact(id), id)),
       findByUid: (uid) => find('uid = $4', uid),

@@ -191,7 +191,7 @@ function configurationOf(options: ProviderOptions, scope: Scope, keys: readonly 
       policy: policy(options),
       url: (_ctx, { uid }) => `${path}/interaction/${uid}`,
     },
-    fetch: options.fetch,
+    fetch: withoutFreshness(options.fetch),
     renderError(ctx, { error, error_description }) {
       ctx.type = 'html';
       ctx.set('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
@@ -199,6 +199,18 @@ function configurationOf(options: ProviderOptions, scope: Scope, keys: readonly 
         textOf(html`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${error}</title></head>
 <body><h1>The application's request cannot be answered</h1><p><code>${error}</code> ${error_description ?? ''}</p></body></html>`);
     },
+  };
+}
+
+/**
+ * The keys of an application are asked for anew after a minute, whatever is said of how long they are good: else a key that
+ * the partner took out, or what its server said in a bad hour, would count for as long (clients.test.ts).
+ */
+function withoutFreshness(guarded: Fetch): Fetch {
+  return async (url, init) => {
+    const answer = await guarded(url, init);
+    for (const name of ['cache-control', 'expires']) answer.headers.delete(name);
+    return answer;
   };
 }
 

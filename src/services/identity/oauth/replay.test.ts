@@ -87,6 +87,48 @@ test('what the API took over HTTP is known to another process', async () => {
   assert.equal(await count(), before + 1);
 });
 
+test('of many who send the same client assertion at once, one gets a token', async () => {
+  const bank = await platform.newTenant();
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const app = await bank.post('/api/v2/applications', {
+    name: 'Settlement',
+    auth_method: 'private_key_jwt',
+    grant_types: ['client_credentials'],
+    scopes: ['accounts:read'],
+    jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'k', use: 'sig', alg: 'ES256' }] },
+  });
+  const issuer = platform.issuer(bank).href;
+  for (let round = 0; round < 5; round += 1) {
+    const assertion = await new SignJWT({ jti: newUuid() })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .setIssuer(app.id)
+      .setSubject(app.id)
+      .setAudience(issuer)
+      .setIssuedAt()
+      .setExpirationTime('1m')
+      .sign(privateKey);
+    const statuses = await Promise.all(
+      [1, 2, 3, 4].map(async () => {
+        const answer = await fetch(`${issuer}/token`, {
+          method: 'POST',
+          body: new URLSearchParams({
+            grant_type: 'client_credentials',
+            client_id: app.id,
+            client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+            client_assertion: assertion,
+          }),
+        });
+        return answer.status;
+      }),
+    );
+    assert.equal(statuses.filter((status) => status === 200).length, 1, statuses.join(' '));
+    assert.ok(
+      statuses.every((status) => [200, 400, 401].includes(status)),
+      statuses.join(' '),
+    );
+  }
+});
+
 test('only what can no longer be used is removed', async () => {
   const [db] = databases;
   await db.run('delete from identity.used_proofs');

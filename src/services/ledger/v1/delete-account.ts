@@ -2,7 +2,7 @@ import type { Caller } from '../../../platform/access/caller.ts';
 import type { Attempt } from '../../../platform/idempotency.ts';
 import { canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId } from '../../../platform/ids.ts';
-import { formatMoney } from '../../../platform/money.ts';
+import { formatMoney, type Money } from '../../../platform/money.ts';
 import type { Books } from '../books.ts';
 import { type AccountChange, changeWithin } from '../edit-account.ts';
 import { refuse } from '../errors.ts';
@@ -10,13 +10,19 @@ import { createOnce } from '../once.ts';
 import { getAccount as getAccountOfV2 } from '../read-accounts.ts';
 import { assertReached, getAccount } from './account.ts';
 import { adjust } from './adjustment.ts';
+import { assertMeasured } from './approval.ts';
 
-/** Sweeps an account's balance away and closes it, in one commit. Account and entries stay in the books. */
+/**
+ * Sweeps an account's balance away and closes it, in one commit. Account and entries stay in the books.
+ *
+ * @param measured amounts that the approval policies were asked about, where there are any
+ */
 export async function deleteAccount(
   books: Books,
   caller: Caller,
   number: bigint,
   attempt: Attempt,
+  measured: readonly Money[] | undefined,
 ): Promise<{ account_id: string; replayed: boolean; change?: AccountChange }> {
   await assertReached(books, caller, number);
   const made: { change?: AccountChange } = {};
@@ -36,6 +42,7 @@ export async function deleteAccount(
       }
       // Before the posting that changes the balance, as the caller knew it.
       const { account: before } = await getAccountOfV2(tx, caller, account.uuid);
+      assertMeasured(measured, -account.balance);
       await adjust(books, tx, caller, {
         account_uuid: account.uuid,
         change: -account.balance,

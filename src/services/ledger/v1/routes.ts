@@ -6,20 +6,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { Check } from 'typebox/value';
 import { sees } from '../../../platform/access/redaction.ts';
-import type { Approval } from '../../../platform/approvals/route.ts';
 import { ProblemBody } from '../../../platform/http.ts';
 import type { Attempt } from '../../../platform/idempotency.ts';
 import { IdempotencyHeaders } from '../../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../../platform/ids.ts';
-import { formatMoney } from '../../../platform/money.ts';
 import { Problem } from '../../../platform/problem.ts';
 import { noteWritten, posterOf } from '../attribution.ts';
 import type { Books } from '../books.ts';
 import { refuse } from '../errors.ts';
 import { getAccount, listAccounts, numberOf, V1Account, V1AccountRequest, v1AccountOf } from './account.ts';
-import { minorOfHundredths } from './amount.ts';
+import { approvalsOfV1 } from './approval.ts';
 import { createAccount } from './create-account.ts';
 import { deleteAccount } from './delete-account.ts';
 import { parseBody } from './json.ts';
@@ -46,16 +43,6 @@ const TransferParams = Type.Object({
 
 const documented = { tags: ['v1'], deprecated: true };
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
-
-/** What a policy covers is refused here. Setting a balance moves money, and how much is not known before it is done. */
-const adjusting: Approval = { refused: true, also: ['transfers:post'] };
-const transferring: Approval = {
-  refused: true,
-  amounts: ({ caller, params }) => {
-    if (!Check(TransferParams, params)) return undefined;
-    return [formatMoney(minorOfHundredths(params.amount, caller.base_currency), caller.base_currency)];
-  },
-};
 
 /** Unlike v2, v1 takes a request without an idempotency key: it then stands for itself. */
 function attemptOf(request: FastifyRequest, path: string): Attempt {
@@ -90,6 +77,7 @@ function inV1Words(error: unknown): unknown {
 
 export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
   return async (app) => {
+    const { adjusting, transferring } = approvalsOfV1(books);
     app.addContentTypeParser<string>(
       'application/json',
       { parseAs: 'string' },
@@ -195,6 +183,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
             number,
             request.body,
             attempt,
+            request.measured,
           );
           request.audit({ subject: account_id, ...change });
           answered(reply, replayed);
@@ -223,6 +212,7 @@ export function v1Routes(books: Books): FastifyPluginAsyncTypebox {
             request.caller,
             number,
             attempt,
+            request.measured,
           );
           request.audit({ subject: account_id, ...change });
           answered(reply, replayed);

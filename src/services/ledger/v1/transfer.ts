@@ -10,6 +10,7 @@ import { transferCommand } from '../post-transfer.ts';
 import type { Command, Outcome } from '../posting.ts';
 import { beyondReach } from '../reach.ts';
 import { refusalOf } from '../refusal.ts';
+import { submitterOf } from '../submit.ts';
 import { getAccountOrClosed, noAccount, numberOf } from './account.ts';
 import { minorOfHundredths } from './amount.ts';
 import { type NumberLiteral, numberLiteral } from './json.ts';
@@ -77,7 +78,7 @@ export async function transfer(
       request: canonicalRequest({ from: String(from.number), to: String(to.number), amount: hundredths }),
     },
   );
-  const [outcome] = await books.posting.submit(caller, [command]);
+  const [outcome] = await submitterOf(books, { dry_run: false })(caller, [command]);
   if (outcome === undefined) throw new Error('a command without an outcome');
   if (outcome.code !== null) {
     throw refusedTransfer(
