@@ -9,6 +9,7 @@ import {
   assertRefusedEverywhere,
   assertTellsNothing,
   bearer,
+  documentedPath,
   forEveryCaller,
   ofInstallation,
   openWalk,
@@ -28,7 +29,7 @@ test('the walk knows every route there is', () => {
     path.startsWith('/api/'),
   );
   assert.ok(documented.length > 20);
-  const walked = new Set(walk.routes.map(({ path }) => path.replaceAll(/:(\w+)(\([^)]*\))?/g, '{$1}')));
+  const walked = new Set(walk.routes.map(({ path }) => documentedPath(path)));
   for (const path of documented) assert.ok(walked.has(path), `${path} is not walked`);
 });
 

@@ -4,6 +4,7 @@
  * A new route with a parameter that is not known here fails them until somebody says what it stands for.
  */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Client } from 'pg';
 import { formatId, newUuid } from '../src/platform/ids.ts';
@@ -21,6 +22,8 @@ type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export interface Route {
   method: Method;
   path: string;
+  /** What it needs, as the reference says; absent for what the reference hides. */
+  permission?: string;
 }
 
 export interface Walk {
@@ -41,8 +44,23 @@ export type Credential = Record<string, string> | (() => Promise<Record<string, 
 export const ENCRYPTION_KEY = Buffer.alloc(32, 7);
 export const SERVICE_TOKEN_KEY = Buffer.alloc(32, 9);
 
-/** Every route of the server, those that the reference hides too, from the tree that Fastify prints. */
-function routesOf(tree: string): Route[] {
+/** A route's path as the reference writes it. */
+export const documentedPath = (path: string) => path.replaceAll(/:(\w+)(\([^)]*\))?/g, '{$1}');
+
+/** Says of each route what permission the reference says that it needs. */
+function withPermissions(routes: Route[], paths: object): Route[] {
+  const documented: Record<string, Record<string, { 'x-permission'?: string }>> = JSON.parse(
+    JSON.stringify(paths),
+  );
+  return routes.map((route) => {
+    const method = route.method === 'HEAD' ? 'get' : route.method.toLowerCase();
+    const permission = documented[documentedPath(route.path)]?.[method]?.['x-permission'];
+    return permission === undefined ? route : { ...route, permission };
+  });
+}
+
+/** Every route under a prefix, those that the reference hides too, from the tree that Fastify prints. */
+export function routesOf(tree: string, prefix = '/api/'): Route[] {
   const found: Route[] = [];
   const parents: string[] = [];
   for (const line of tree.split('\n')) {
@@ -54,7 +72,7 @@ function routesOf(tree: string): Route[] {
     const path = parents.join('');
     for (const name of methods?.split(', ') ?? []) {
       const method = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).find((m) => m === name);
-      if (method !== undefined && path.startsWith('/api/')) found.push({ method, path });
+      if (method !== undefined && path.startsWith(prefix)) found.push({ method, path });
     }
   }
   return found;
@@ -174,7 +192,10 @@ export async function openWalk(): Promise<Walk> {
     platform,
     superuser,
     owner,
-    routes: routesOf(platform.running.app.printRoutes({ commonPrefix: false })),
+    routes: withPermissions(
+      routesOf(platform.running.app.printRoutes({ commonPrefix: false })),
+      platform.running.app.swagger().paths ?? {},
+    ),
     parameters,
     close: async () => {
       await superuser.end();
@@ -215,7 +236,7 @@ const bodies: Record<string, object> = {
 /** Routes that tell callers of themselves, whatever they may do. */
 export const forEveryCaller = new Set(['/api/v2/self']);
 /** Parameters of what belongs to the tenant in both of its environments. */
-export const ofTenant = /:(person_id|invitation_id)/;
+const ofTenant = /:(person_id|invitation_id)/;
 /** What only those who operate the installation may ask: an institution is refused, whatever it names. */
 export const ofInstallation = /^\/api\/v2\/(tenants|system-jobs)\//;
 /** Queries without which a route refuses before it looks for anything. */
@@ -336,7 +357,9 @@ export async function until(walk: Walk, credential: Credential, status: number):
     const route = { method: 'GET', path: '/api/v2/self' } as const;
     const answer = await ask(walk, route, 'real', credential);
     if (answer.status === status) return;
-    assert.ok(tries < 2_000, `it stays ${answer.status} ${answer.text}`);
+    assert.ok(tries < 5_000, `it stays ${answer.status} ${answer.text}`);
+    // What comes from the database is heard between requests only.
+    await sleep(1);
   }
 }
 
@@ -346,15 +369,4 @@ export async function suspend({ superuser }: Walk, { scope }: TestTenant): Promi
     "update platform.tenants set status = 'suspended', suspended_at = now() where tenant_id = $1",
     [scope.tenant_id],
   );
-}
-
-/** The permission that a route needs, as the reference says; undefined for a route that it hides. */
-export function permissionOf({ platform }: Walk, { method, path }: Route): string | undefined {
-  const paths: Record<string, Record<string, unknown>> = JSON.parse(
-    JSON.stringify(platform.running.app.swagger().paths ?? {}),
-  );
-  const documented = paths[path.replaceAll(/:(\w+)(\([^)]*\))?/g, '{$1}')];
-  const operation = documented?.[(method === 'HEAD' ? 'GET' : method).toLowerCase()];
-  if (typeof operation !== 'object' || operation === null || !('x-permission' in operation)) return undefined;
-  return String(operation['x-permission']);
 }

@@ -5,6 +5,7 @@ import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
 import { openPermissions, type Permissions, platformPermissions } from './access/permission.ts';
 import { openServiceTokens } from './access/service-token.ts';
+import { openSuspensions } from './access/suspension.ts';
 import { listScopes } from './access/tenant.ts';
 import { type Approvals, mountApprovals } from './approvals/approvals.ts';
 import { refuse as refuseApproval } from './approvals/errors.ts';
@@ -303,7 +304,12 @@ export async function boot(
 
     const [firstKey = randomBytes(32), ...otherKeys] = config.service_token_keys;
     const tokens = openServiceTokens([firstKey, ...otherKeys]);
-    access.addAuthenticator(tokens.authenticator(started.map(({ name }) => name)));
+    access.addAuthenticator(
+      tokens.authenticator(
+        started.map(({ name }) => name),
+        openSuspensions(platform),
+      ),
+    );
     const outgoing = openOutgoing({ allow: config.outgoing_allow });
     undo.push(() => outgoing.stop());
     // Of all services there are, whether or not they run in this process: their tables are in the database.

@@ -12,6 +12,7 @@ import { newUuid } from '../ids.ts';
 import { refuse } from '../problem.ts';
 import type { Authenticator } from './access.ts';
 import type { Caller } from './caller.ts';
+import type { Suspensions } from './suspension.ts';
 
 const ALGORITHM = 'HS256';
 const TYPE = 'service+jwt';
@@ -55,7 +56,7 @@ export interface ServiceTokens {
   /** A token with which `service` calls the service `audience` for a caller. */
   serviceToken(service: string, caller: Caller, audience: string): Promise<string>;
   /** Knows the callers of `Authorization: Service …` that are meant for one of the services of this process. */
-  authenticator(services: readonly string[]): Authenticator;
+  authenticator(services: readonly string[], tenants: Suspensions): Authenticator;
 }
 
 /** Names a key without telling anything of it. */
@@ -127,11 +128,13 @@ export function openServiceTokens(keys: readonly [Buffer, ...Buffer[]]): Service
         .setJti(newUuid())
         .sign(signing);
     },
-    authenticator: (services) => ({
+    authenticator: (services, tenants) => ({
       async identify({ headers }) {
         const [, token] = scheme.exec(headers.authorization ?? '') ?? [];
         if (token === undefined) return undefined;
         const claims = await claimsOf(token, services);
+        // It was active when the token was made.
+        await tenants.assertActive(claims.tenant_id);
         return {
           tenant_id: claims.tenant_id,
           environment: claims.environment,
@@ -149,6 +152,7 @@ export function openServiceTokens(keys: readonly [Buffer, ...Buffer[]]): Service
           expires_at_ms: (claims.exp + TOLERANCE_S) * 1_000,
         };
       },
+      forget: () => tenants.forget(),
     }),
   };
 }

@@ -71,9 +71,8 @@ export function deviceAuthenticator({
   /** Increases when devices are forgotten, so that one that was being looked up then is not remembered. */
   let generation = 0;
 
-  async function find(uuid: string): Promise<Known | undefined> {
-    const remembered = known.get(uuid);
-    if (remembered !== undefined) return remembered;
+  /** A device as the database knows it now. */
+  async function read(uuid: string): Promise<Known | undefined> {
     const began = generation;
     const [row] = await db.rows(Row, 'select * from identity.find_device($1)', [uuid]);
     if (row === undefined) return undefined;
@@ -94,6 +93,10 @@ export function deviceAuthenticator({
     };
     if (began === generation) known.set(uuid, found);
     return found;
+  }
+
+  async function find(uuid: string): Promise<Known | undefined> {
+    return known.get(uuid) ?? read(uuid);
   }
 
   /** The device that a token says it is of, before that is believed. */
@@ -146,7 +149,8 @@ export function deviceAuthenticator({
     async findPrincipal(scope, principal, on_behalf_of) {
       const uuid = principal.kind === 'device' ? parseId('dev', principal.id) : undefined;
       if (uuid === undefined || on_behalf_of !== undefined) return undefined;
-      const device = await find(uuid);
+      // A process that has not heard yet of what changed must not act by what it remembers.
+      const device = await read(uuid);
       if (device === undefined) return undefined;
       const { row, caller } = device;
       const isGood =

@@ -60,10 +60,11 @@ export async function openOAuthPlatform(settings: Record<string, string> = {}): 
 /** A browser with cookies, that follows redirects within a site. */
 export class Browser {
   readonly #cookies = new Map<string, { value: string; path: string }>();
-  readonly #person: TestPerson;
+  readonly #signedIn: string;
 
-  constructor(person: TestPerson) {
-    this.#person = person;
+  /** @param person who is signed in there, or the cookie by which somebody is */
+  constructor(person: TestPerson | string) {
+    this.#signedIn = typeof person === 'string' ? person : `person=${person.person_uuid}`;
   }
 
   /** Goes to an address and on to wherever it leads, until a page comes or the site is left. */
@@ -93,7 +94,7 @@ export class Browser {
 
   #cookieFor({ pathname }: URL): string {
     return [
-      `person=${this.#person.person_uuid}`,
+      this.#signedIn,
       ...[...this.#cookies]
         .filter(([, { path }]) => pathname.startsWith(path))
         .map(([name, { value }]) => `${name.split(' ')[0] ?? ''}=${value}`),
