@@ -4,9 +4,9 @@ import type { Api } from './http.ts';
 
 /** Where a service registers what it measures. Names begin with that of the service; units last. */
 export interface Metrics {
-  /** A number that is read when it is scraped. */
+  /** A number that is read when it is scraped; `NaN` where it cannot be. */
   gauge(name: string, help: string, read: () => number | Promise<number>): void;
-  /** A number for each value of a label, read when they are scraped. */
+  /** A number for each value of a label, read when they are scraped; none where they cannot be. */
   gauges(
     name: string,
     help: string,
@@ -22,6 +22,18 @@ export interface MetricsOfServer extends Metrics {
   registry: Registry;
 }
 
+/**
+ * What is read for a scrape. What cannot be read now, as from a database that is away, is missing from it: the scrape tells
+ * everything else all the same.
+ */
+async function measurable<T>(read: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch {
+    return undefined;
+  }
+}
+
 export function openMetrics(): MetricsOfServer {
   const registry = new Registry();
   const registers = [registry];
@@ -32,7 +44,7 @@ export function openMetrics(): MetricsOfServer {
         name,
         help,
         registers,
-        collect: async () => measured.set(await read()),
+        collect: async () => measured.set((await measurable(read)) ?? Number.NaN),
       });
     },
     gauges(name, help, label, read) {
@@ -42,7 +54,9 @@ export function openMetrics(): MetricsOfServer {
         registers,
         labelNames: [label],
         collect: async () => {
-          for (const [value, number] of Object.entries(await read()))
+          const numbers = await measurable(read);
+          measured.reset();
+          for (const [value, number] of Object.entries(numbers ?? {}))
             measured.set({ [label]: value }, number);
         },
       });
