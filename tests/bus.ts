@@ -7,6 +7,7 @@ import { boot, type Running } from '../src/platform/boot.ts';
 import type { Event } from '../src/platform/bus/event.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { formatId, parseId } from '../src/platform/ids.ts';
+import { refuse } from '../src/platform/problem.ts';
 import { services } from '../src/services.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 import { probeService } from './probe/service.ts';
@@ -38,7 +39,13 @@ export function testBus(
     let second: Running;
     let sql: Client;
     const refused = new Set<string>();
-    const probe = probeService((event: Event) => refused.has(event.aggregateid));
+    /** Of which the database says, each time, that it took too long. */
+    const slow = new Set<string>();
+    const probe = probeService(({ aggregateid }: Event) => {
+      if (slow.has(aggregateid))
+        throw refuse('unavailable', 'The database took longer than a statement may.');
+      return refused.has(aggregateid);
+    });
 
     before(async () => {
       const chosen = await settings();
@@ -276,6 +283,57 @@ export function testBus(
         404,
       );
       assert.equal((await tenant.ask('POST', '/api/v2/consumers/probe/replay', {})).status, 400);
+    });
+
+    test('an event that the database gives up each time holds back its own aggregate only, too', async () => {
+      const tenant = await newTenant();
+      const ids = await Promise.all(Array.from({ length: 20 }, () => account(tenant)));
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 20,
+      );
+      const [poisoned = '', ...sound] = ids;
+      slow.add(uuid(poisoned));
+      await rename(tenant, poisoned, 'Slow');
+      // Of twenty aggregates some are in the partition of the first.
+      await Promise.all(sound.map((id) => rename(tenant, id, 'Sound')));
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 39,
+      );
+      const { data } = await until(
+        () => tenant.get('/api/v2/held-events?state=parked'),
+        (found) => found.data.length > 0,
+      );
+      assert.deepEqual([data[0].subject, data[0].attempts], [poisoned, 3]);
+      assert.match(data[0].reason, /^unavailable: /);
+      slow.clear();
+    });
+
+    test('a replayed event that fails is parked as any other', async () => {
+      const tenant = await newTenant();
+      const id = await account(tenant);
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 1,
+      );
+      refused.add(uuid(id));
+      await tenant.post('/api/v2/consumers/probe/replay', { from_sequence: 1 });
+      const { data } = await until(
+        () => tenant.get('/api/v2/held-events?state=parked'),
+        (found) => found.data.length > 0,
+      );
+      assert.deepEqual([data[0].subject, data[0].attempts], [id, 3]);
+      refused.clear();
+      await tenant.post(`/api/v2/consumers/probe/held-events/${data[0].event_id}/redrive`);
+      const seen = await until(
+        () => effects(tenant),
+        (rows) => rows.length === 2,
+      );
+      assert.deepEqual(
+        seen.map(({ sequence }) => Number(sequence)),
+        [1, 1],
+      );
     });
 
     test('after a sandbox was emptied its new events are carried, and their sequence goes on', async () => {

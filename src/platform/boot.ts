@@ -380,7 +380,10 @@ export async function boot(
       if (instance.jobs !== undefined) jobs.handle(instance.jobs);
       undo.push(() => instance.stop());
       await app.register(instance.routes);
-      for (const consumer of instance.consumers ?? []) await events.consume(consumer, db);
+      for (const consumer of instance.consumers ?? []) {
+        const consuming = await events.consume(consumer, db);
+        undo.push(() => consuming.stop());
+      }
     }
 
     limitConnections(app.server, config);

@@ -5,7 +5,7 @@
  */
 import type { FastifyBaseLogger } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { type Database, isConnectionFailure, type Scope, type Transaction } from '../db.ts';
+import type { Database, Scope, Transaction } from '../db.ts';
 import { Problem } from '../problem.ts';
 import type { Bus } from './bus.ts';
 import type { Event } from './event.ts';
@@ -32,7 +32,7 @@ const DEFAULT_RETRY = { attempts: 10, first_wait_ms: 500 };
 const LONGEST_WAIT_MS = 600_000;
 /** How often held events are looked for that are due. */
 const RETRY_EVERY_MS = 500;
-const HELD_A_PASS = 50;
+const HELD_A_PASS = 200;
 
 export interface Consuming {
   stop: () => Promise<void>;
@@ -72,14 +72,12 @@ const HeldEvent = Type.Object({
 });
 const TakenRow = Type.Object({ event: HeldEvent, attempts: Type.Integer(), fresh: Type.Boolean() });
 
-/** Whether the failure is not the event's: what it needs is away, for whichever event. */
-function isAway(error: unknown): boolean {
-  return isConnectionFailure(error) || (error instanceof Problem && error.code === 'unavailable');
-}
-
-/** What a failure says, without what may be somebody's: texts of PostgreSQL's errors carry no values here. */
+/** What a failure says. Of an error of the database its code only: its text may hold values of somebody's. */
 function reasonOf(error: unknown): string {
   if (error instanceof Problem) return `${error.code}: ${error.message}`;
+  if (error instanceof Error && 'code' in error && /^[0-9A-Z]{5}$/.test(String(error.code))) {
+    return `The database refused it (SQLSTATE ${String(error.code)}). The server's log says why, under the id of the event.`;
+  }
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
@@ -130,7 +128,10 @@ export async function startConsumer(options: {
     for (const event of events) if (ids.has(event.id)) await handle(tx, event);
   }
 
-  /** Holds an event after an attempt, for a while or for good. */
+  /**
+   * Holds an event after an attempt, for a while or for good. Throws where the database is away, which is nobody's fault:
+   * what was delivered is delivered again.
+   */
   async function hold(event: Event, attempts: number, error: unknown): Promise<void> {
     const parked = attempts >= retry.attempts;
     const wait_ms = Math.min(retry.first_wait_ms * 2 ** (attempts - 1), LONGEST_WAIT_MS);
@@ -158,8 +159,8 @@ export async function startConsumer(options: {
       try {
         await db.write(first, (tx) => take(tx, run));
       } catch (error) {
-        if (isAway(error)) throw error;
         // One of them fails; each for itself then.
+        log.debug({ err: error, consumer: name }, 'events are consumed one by one');
         for (const event of run) await deliverOne(event);
       }
     }
@@ -169,7 +170,6 @@ export async function startConsumer(options: {
     try {
       await db.write(event, (tx) => take(tx, [event]));
     } catch (error) {
-      if (isAway(error)) throw error;
       await hold(event, 1, error);
     }
   }
@@ -187,7 +187,7 @@ export async function startConsumer(options: {
       });
       return held !== undefined;
     } catch (error) {
-      if (held === undefined || isAway(error)) throw error;
+      if (held === undefined) throw error;
       await hold(held.event, held.attempts + 1, error);
       return false;
     }

@@ -19,8 +19,12 @@ export interface Events {
   wakeConsumers: () => void;
   /** A waker that is woken when events were carried, until it is closed. */
   watch: () => { waker: Waker; close: () => void };
-  /** @param db the service's own database */
-  consume: (consumer: Consumer, db: Database) => Promise<void>;
+  /**
+   * Consumes until it is stopped, which it has to be before its database is closed.
+   *
+   * @param db the service's own database
+   */
+  consume: (consumer: Consumer, db: Database) => Promise<Pick<Consuming, 'stop'>>;
   stop: () => Promise<void>;
 }
 
@@ -31,6 +35,17 @@ const LagRow = Type.Object({
   parked: Type.BigInt(),
 });
 const RelayLagRow = Type.Object({ events: Type.BigInt(), oldest_s: Type.Number() });
+
+/** Asks once for all who ask while the answer is awaited. */
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | undefined;
+  return () => {
+    asked ??= ask().finally(() => {
+      asked = undefined;
+    });
+    return asked;
+  };
+}
 
 /**
  * @param options.db of the role `platform`, with a connection for each consumer and one for the relay
@@ -46,7 +61,7 @@ export async function openEvents(options: {
   const kafka = kafkaSettingsOf(config);
   const bus: Bus =
     kafka === undefined ? openPostgresBus({ db, log }) : await openKafkaBus({ settings: kafka, db, log });
-  const consuming: Consuming[] = [];
+  const consuming = new Set<Consuming>();
   const watching = new Set<Waker>();
   const relay = startRelay({ db, log, onCarried: bus.wake });
   const listening = await listen({
@@ -59,6 +74,9 @@ export async function openEvents(options: {
     },
     onError: (error) => log.warn({ err: error }, 'news of events is not heard for now'),
   });
+  // All that is measured at one scrape is of one look.
+  const consumers = shared(() => db.rows(LagRow, 'select * from platform.consumer_lag()'));
+  const waiting = shared(() => db.rows(RelayLagRow, 'select * from platform.relay_lag()'));
   metrics.gauges('events_consumer_lag', 'Events that a consumer has yet to receive', 'consumer', async () =>
     Object.fromEntries(await bus.lag()),
   );
@@ -67,19 +85,19 @@ export async function openEvents(options: {
     ['parked', 'Events that a consumer failed at too often, until they are redriven'],
   ] as const) {
     metrics.gauges(`events_${state}`, meaning, 'consumer', async () => {
-      const rows = await db.rows(LagRow, 'select * from platform.consumer_lag()');
+      const rows = await consumers();
       return Object.fromEntries(rows.map((row) => [row.consumer, Number(row[state])]));
     });
   }
   metrics.gauge('events_relay_lag', 'Events in the outboxes that were not carried yet', async () => {
-    const [row] = await db.rows(RelayLagRow, 'select * from platform.relay_lag()');
+    const [row] = await waiting();
     return Number(row?.events ?? 0n);
   });
   metrics.gauge(
     'events_relay_oldest_seconds',
     'Age of the oldest event that was not carried yet',
     async () => {
-      const [row] = await db.rows(RelayLagRow, 'select * from platform.relay_lag()');
+      const [row] = await waiting();
       return row?.oldest_s ?? 0;
     },
   );
@@ -95,11 +113,17 @@ export async function openEvents(options: {
       for (const one of consuming) one.wake();
     },
     consume: async (consumer, own) => {
-      consuming.push(await startConsumer({ consumer, bus, db: own, platform: db, log }));
+      const one = await startConsumer({ consumer, bus, db: own, platform: db, log });
+      consuming.add(one);
+      return {
+        stop: async () => {
+          consuming.delete(one);
+          await one.stop();
+        },
+      };
     },
     stop: async () => {
       await relay.stop();
-      await Promise.all(consuming.map((one) => one.stop()));
       await listening.stop();
       await bus.stop();
     },

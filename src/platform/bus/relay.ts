@@ -2,6 +2,7 @@
  * The relay: carries what services wrote into their outboxes to the log, in order, once (`platform.carry_events`). Each
  * process has one, and one works at a time; where it is killed, another goes on at its next turn.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import type { Database } from '../db.ts';
@@ -22,18 +23,23 @@ export interface Relay {
   stop: () => Promise<void>;
 }
 
+/** What `carry_events` says where another process is carrying. */
+const ELSEWHERE = -1;
+
 const Carried = Type.Object({ carried: Type.BigInt() });
 
-/** Carries what there is until there is nothing more, and says how much that was; 0 where another process is at it. */
-async function carryAll(db: Database, signal?: AbortSignal): Promise<number> {
+/** Carries what there is until there is nothing more, and says how much that was. */
+async function carryAll(db: Database, signal: AbortSignal): Promise<number> {
   let total = 0;
-  for (;;) {
+  while (!signal.aborted) {
     const [row] = await db.rows(Carried, 'select platform.carry_events($1) as carried', [BATCH]);
     const carried = Number(row?.carried ?? 0n);
-    if (carried <= 0) return total;
-    total += carried;
-    if (signal?.aborted === true) return total;
+    if (carried === 0) break;
+    // Another process is at it, and may have looked before what we were woken for was committed.
+    if (carried === ELSEWHERE) await sleep(PAUSE_MS);
+    else total += carried;
   }
+  return total;
 }
 
 /** @param onCarried told after each pass that carried something */
@@ -53,7 +59,7 @@ export function startRelay(options: {
         const carried = await carryAll(db, signal);
         if (carried > 0) onCarried(carried);
         await waker.wait(IDLE_MS);
-        if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        if (!signal.aborted) await sleep(PAUSE_MS);
       } catch (error) {
         if (signal.aborted) return;
         log.warn({ err: error }, 'events could not be carried for now');
