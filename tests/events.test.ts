@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Parser } from '@asyncapi/parser';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { Client } from 'pg';
 import { Compile } from 'typebox/compile';
 import { createKey } from '../src/platform/access/access.ts';
@@ -165,6 +166,25 @@ test('a change of the catalogue that breaks who reads it is found, unless the ve
     changed((message) => (data(message).properties.more = { type: 'string' })),
     [],
   );
+  const account = (change: (properties: Json) => void) =>
+    changed((_, messages) => change(data(messages['ledger.account.edited']).properties));
+  // A limit that was an amount or none, and a status of three.
+  assert.deepEqual(
+    account((properties) => properties.credit_limit.anyOf.pop()),
+    [],
+  );
+  assert.match(
+    account((properties) => (properties.credit_limit.anyOf[0] = { type: 'string' })).join(),
+    /credit_limit may be what it never was/,
+  );
+  assert.match(
+    account((properties) => (properties.name = { anyOf: [{ type: 'string' }, { type: 'null' }] })).join(),
+    /name may be what it never was/,
+  );
+  assert.deepEqual(
+    account((properties) => properties.status.anyOf.push({ type: 'string', const: 'dormant' })),
+    [],
+  );
   assert.deepEqual(
     changed((message) => {
       delete data(message).properties.entries;
@@ -260,6 +280,22 @@ test('events are forgotten after their time, save what a consumer has yet to rec
   assert.deepEqual((await bank.get('/api/v2/events?after=0')).data, []);
 });
 
+test('after a sandbox was emptied, whoever goes on from before is told of the gap', async () => {
+  const { bank } = await openBank();
+  await all(bank, 2);
+  await bank.post('/api/v2/sandbox/reset', {});
+  const refused = await bank.ask('GET', '/api/v2/events?after=1');
+  assert.deepEqual(
+    [refused.status, refused.body.code, refused.body.oldest_sequence],
+    [410, 'events_forgotten', 3],
+  );
+  assert.deepEqual((await bank.get('/api/v2/events?after=2')).data, []);
+  await bank.post('/api/v2/chart-of-accounts', { code: '1', name: 'Cash', type: 'asset' });
+  await bank.post('/api/v2/accounts', { name: 'New', currency: 'BRL', chart_code: '1' });
+  const [first] = await all(bank, 1);
+  assert.equal(first.sequence, '3');
+});
+
 /** Reads a stream until there are so many events, and ends it. */
 async function stream(key: string, query: string, wanted: number, headers: Record<string, string> = {}) {
   const abort = new AbortController();
@@ -323,9 +359,41 @@ test('a stream ends when its key is revoked, and one caller may not open too man
       headers: { authorization: `Bearer ${key}` },
       signal: abort.signal,
     });
-  const opened = await Promise.all(Array.from({ length: 10 }, ask));
-  assert.ok(opened.every(({ status }) => status === 200));
+  const head = { method: 'HEAD', headers: { authorization: `Bearer ${key}` } };
+  // No stream, of which there would be nothing to read; `stream` is then no id of an event either.
+  assert.equal((await fetch(`${platform.running.url}/api/v2/events/stream`, head)).status, 400);
+  const asked = await Promise.all(Array.from({ length: 14 }, ask));
+  assert.equal(asked.filter(({ status }) => status === 200).length, 10);
+  assert.equal(asked.filter(({ status }) => status === 429).length, 4);
   const refused = await ask();
   assert.deepEqual([refused.status, refused.headers.get('retry-after')], [429, '5']);
   abort.abort();
+});
+
+test('whoever proves anew with each request keeps the stream that they began', async () => {
+  const { bank, cash, ana } = await openBank();
+  await all(bank, 2);
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const device = await bank.post('/api/v2/devices', {
+    label: 'till',
+    public_key: await exportJWK(publicKey),
+    permissions: ['events:read'],
+  });
+  const token = await new SignJWT({ jti: newUuid() })
+    .setProtectedHeader({ alg: 'ES256', typ: 'device+jwt' })
+    .setSubject(device.id)
+    .setAudience(platform.running.url)
+    .setIssuedAt()
+    .setExpirationTime('60s')
+    .sign(privateKey);
+  const seen = stream('', '', 1, { authorization: `Device ${token}` });
+  // Longer than access is believed without asking.
+  await sleep(2_500);
+  await bank.post('/api/v2/transfers', transfer(cash, ana));
+  assert.deepEqual(
+    (await seen).map(({ id }) => id),
+    ['3'],
+  );
+  const other = stream('', '?after=0', 99, { authorization: `Device ${token}` });
+  await assert.rejects(other, /401/, 'the token itself is good once');
 });

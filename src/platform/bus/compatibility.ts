@@ -9,9 +9,25 @@ function isJson(value: unknown): value is Json {
 const members = (value: unknown): Json => (isJson(value) ? value : {});
 const names = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);
 
+/** What a value may be, of which a schema without a choice says one. */
+function choicesOf(schema: Json): Json[] {
+  return Array.isArray(schema['anyOf']) ? schema['anyOf'].map(members) : [schema];
+}
+
 /** What readers of the schema before cannot rely on any more. New members, and new values of a list, harm nobody. */
 function schemaBreaks(before: Json, after: Json, at: string): string[] {
   const breaks: string[] = [];
+  const [could, can] = [choicesOf(before), choicesOf(after)];
+  if (could.length > 1 || can.length > 1) {
+    for (const choice of can) {
+      // One more value of a list harms nobody; a thing of a kind that was never there does.
+      const isKnown =
+        could.some((known) => schemaBreaks(known, choice, at).length === 0) ||
+        ('const' in choice && could.some((known) => 'const' in known));
+      if (!isKnown) breaks.push(`${at} may be what it never was: ${JSON.stringify(choice)}`);
+    }
+    return breaks;
+  }
   if (JSON.stringify(before['type']) !== JSON.stringify(after['type'])) {
     breaks.push(`${at} was ${JSON.stringify(before['type'])} and is ${JSON.stringify(after['type'])}`);
   }
@@ -32,15 +48,6 @@ function schemaBreaks(before: Json, after: Json, at: string): string[] {
   }
   if (isJson(before['items'])) {
     breaks.push(...schemaBreaks(before['items'], members(after['items']), `${at}/items`));
-  }
-  if (Array.isArray(before['anyOf'])) {
-    const offered = new Set(
-      (Array.isArray(after['anyOf']) ? after['anyOf'] : [after]).map((one) => JSON.stringify(one)),
-    );
-    // A choice that is gone harms nobody; that one of several became another kind of thing is seen above.
-    if (![...before['anyOf']].some((one) => offered.has(JSON.stringify(one)))) {
-      breaks.push(`${at} is none of what it could be`);
-    }
   }
   return breaks;
 }

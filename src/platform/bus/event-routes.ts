@@ -1,13 +1,15 @@
 /** Every endpoint of the event feed: method, path, permission, schema, call. */
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Access } from '../access/access.ts';
-import { assertMay } from '../access/caller.ts';
+import { assertMay, type Caller } from '../access/caller.ts';
 import { Page } from '../cursor.ts';
 import type { Database } from '../db.ts';
 import { identify, ProblemBody } from '../http.ts';
 import { Id, uuidOf } from '../ids.ts';
+import { refuse as refuseRequest } from '../problem.ts';
 import { asyncApiOf } from './asyncapi.ts';
 import type { EventCatalogue } from './catalogue.ts';
 import { refuse } from './errors.ts';
@@ -26,7 +28,7 @@ const MOST_STREAMS_OF_ONE = 10;
 /** @param watch a waker that is woken when events were carried, until it is given back */
 export function eventRoutes(options: {
   db: Database;
-  access: Pick<Access, 'identify'>;
+  access: Pick<Access, 'identify' | 'findPrincipal'>;
   catalogue: EventCatalogue;
   publicUrl: () => string;
   watch: () => { waker: Waker; close: () => void };
@@ -36,6 +38,40 @@ export function eventRoutes(options: {
     const closing = new AbortController();
     const open = new Map<string, number>();
     let streams = 0;
+
+    /** Counts a stream of the caller, or refuses it; returns what takes it off the count. */
+    function enter({ tenant_id, principal }: Caller): () => void {
+      const own = `${tenant_id} ${principal.id}`;
+      const before = open.get(own) ?? 0;
+      if (streams >= MOST_STREAMS || before >= MOST_STREAMS_OF_ONE) {
+        throw refuse('too_many_streams', `${principal.name} has as many streams open as it may.`, {
+          retry_after_s: 5,
+        });
+      }
+      streams += 1;
+      open.set(own, before + 1);
+      return () => {
+        streams -= 1;
+        const left = (open.get(own) ?? 1) - 1;
+        if (left === 0) open.delete(own);
+        else open.set(own, left);
+      };
+    }
+
+    /** The caller as they are now. Throws when they may no longer read. */
+    async function recheck(request: FastifyRequest, caller: Caller): Promise<Caller> {
+      const { principal, on_behalf_of, expires_at_ms } = caller;
+      // A proof is good for one request, and this one has had it: of its bearer is asked, as the database knows them.
+      const isGoodOnce = request.headers['dpop'] !== undefined || principal.kind === 'device';
+      const now = isGoodOnce
+        ? await access.findPrincipal(caller, principal, on_behalf_of)
+        : await identify(request, access);
+      if (now === undefined || (expires_at_ms !== undefined && expires_at_ms <= Date.now())) {
+        throw refuseRequest('unauthenticated', 'The credential is no longer good.');
+      }
+      assertMay(now, permission, false);
+      return isGoodOnce ? caller : now;
+    }
     app.addHook('preClose', async () => closing.abort());
 
     app.get('/asyncapi.json', { schema: { hide: true } }, async () =>
@@ -64,6 +100,7 @@ export function eventRoutes(options: {
     app.get(
       '/api/v2/events/stream',
       {
+        exposeHeadRoute: false,
         config: { permission, endless: true },
         schema: {
           summary: 'What happens, as it does: server-sent events',
@@ -90,52 +127,47 @@ export function eventRoutes(options: {
       },
       async (request, reply) => {
         const { caller, query, headers } = request;
-        const own = `${caller.tenant_id} ${caller.principal.id}`;
-        if (streams >= MOST_STREAMS || (open.get(own) ?? 0) >= MOST_STREAMS_OF_ONE) {
-          throw refuse('too_many_streams', `${caller.principal.name} has as many streams open as it may.`, {
-            retry_after_s: 5,
-          });
-        }
-        const last = headers['last-event-id'];
-        const after = last === undefined ? (query.after ?? (await newestSequence(db, caller))) : Number(last);
-        // Refuses now what would end the stream at once.
-        await db.read(caller, (tx) => listEvents(tx, caller, { after, limit: 1 }));
+        const leave = enter(caller);
+        let source: { waker: Waker; close: () => void } | undefined;
         const ended = new AbortController();
-        const { waker, close } = watch();
         const stop = () => {
           ended.abort();
-          waker.wake();
+          source?.waker.wake();
         };
-        closing.signal.addEventListener('abort', stop);
-        streams += 1;
-        open.set(own, (open.get(own) ?? 0) + 1);
-        const stream = Readable.from(
-          streamEvents({
-            db,
-            log: request.log,
-            catalogue,
-            caller,
-            filters: query,
-            after,
-            waker,
-            recheck: async () => {
-              const now = await identify(request, access);
-              assertMay(now, permission, false);
-              return now;
-            },
-            signal: ended.signal,
-          }),
-          { objectMode: false },
-        );
-        stream.once('close', () => {
+        function end(): void {
           stop();
-          close();
+          source?.close();
           closing.signal.removeEventListener('abort', stop);
-          streams -= 1;
-          const left = (open.get(own) ?? 1) - 1;
-          if (left === 0) open.delete(own);
-          else open.set(own, left);
-        });
+          leave();
+        }
+        let stream: Readable;
+        try {
+          const last = headers['last-event-id'];
+          const after =
+            last === undefined ? (query.after ?? (await newestSequence(db, caller))) : Number(last);
+          // Refuses now what would end the stream at once.
+          await db.read(caller, (tx) => listEvents(tx, caller, { after, limit: 1 }));
+          source = watch();
+          closing.signal.addEventListener('abort', stop);
+          stream = Readable.from(
+            streamEvents({
+              db,
+              log: request.log,
+              catalogue,
+              caller,
+              filters: query,
+              after,
+              waker: source.waker,
+              recheck: () => recheck(request, caller),
+              signal: ended.signal,
+            }),
+            { objectMode: false },
+          );
+        } catch (error) {
+          end();
+          throw error;
+        }
+        stream.once('close', end);
         return reply.type('text/event-stream').header('cache-control', 'no-store').send(stream);
       },
     );

@@ -72,16 +72,19 @@ function parametersOf(caller: Caller, { type, subject }: Filters): unknown[] {
   ];
 }
 
-const HeadRow = Type.Object({ sequence: Type.BigInt(), forgotten: Type.BigInt() });
+const HeadRow = Type.Object({ sequence: Type.BigInt(), forgotten: Type.BigInt(), oldest: Type.BigInt() });
 
 /** The sequence of the newest event. Refuses a place of which events are kept no more. */
 async function headFrom(tx: Transaction, caller: Caller, after: number | undefined): Promise<number> {
   const [head] = await tx.rows(
     HeadRow,
-    'select sequence, forgotten from platform.event_heads where tenant_id = $1 and environment = $2',
+    // The emptying of a sandbox takes events away, too, and the sequence goes on after it.
+    `select h.sequence, h.forgotten, coalesce((select min(e.sequence) from platform.events e
+       where e.tenant_id = $1 and e.environment = $2), h.sequence + 1) as oldest
+     from platform.event_heads h where h.tenant_id = $1 and h.environment = $2`,
     [caller.tenant_id, caller.environment],
   );
-  const forgotten = Number(head?.forgotten ?? 0n);
+  const forgotten = Math.max(Number(head?.forgotten ?? 0n), Number(head?.oldest ?? 1n) - 1);
   if (after !== undefined && after > 0 && after < forgotten) {
     throw refuse(
       'events_forgotten',
