@@ -3,11 +3,11 @@
  * Needs a Chromium (CHROMIUM, or /usr/bin/chromium); without one it is skipped, but not in CI.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { findDemoKey, openDemo } from '../src/demo.ts';
 import { createKey } from '../src/platform/access/access.ts';
 import { createTenant } from '../src/platform/access/tenant.ts';
@@ -15,24 +15,7 @@ import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { freshDatabase } from '../src/platform/testing.ts';
 import { services } from '../src/services.ts';
-
-const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const skip =
-  process.env['CI'] !== 'true' && !existsSync(executablePath)
-    ? `no browser at ${executablePath}: set CHROMIUM to run this`
-    : false;
-
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-const desktop = { width: 1280, height: 900 };
-const phone = { width: 390, height: 844 };
+import { assertNoOverflow, desktop, launchBrowser, openVisit, phone, skip } from './browser.ts';
 
 let running: Running;
 let browser: Browser;
@@ -42,7 +25,7 @@ const undo: (() => Promise<void>)[] = [async () => rmSync(data_dir, { recursive:
 
 before(async () => {
   if (skip !== false) return;
-  browser = await chromium.launch({ executablePath, args: flags });
+  browser = await launchBrowser();
   undo.push(() => browser.close());
   const database = await freshDatabase();
   undo.push(() => database.drop());
@@ -62,41 +45,12 @@ after(async () => {
   for (const step of undo.toReversed()) await step();
 });
 
-interface Visit {
-  context: BrowserContext;
-  page: Page;
-  /** What must not happen: errors of scripts or policy, and requests to others. */
-  complaints: string[];
-}
-
-async function visit(viewport: { width: number; height: number }): Promise<Visit> {
-  const context = await browser.newContext({ viewport, baseURL: running.url });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    // That a refusal was answered with 4xx is what some of these tests are about.
-    const isRefusal = /the server responded with a status of 4\d\d/.test(message.text());
-    if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('request', (request) => {
-    const url = request.url();
-    if (!url.startsWith(`${running.url}/`) && !/^(data|blob):/.test(url)) complaints.push(`asked ${url}`);
-  });
-  return { context, page, complaints };
-}
+const visit = (viewport: { width: number; height: number }) => openVisit(browser, running.url, { viewport });
 
 async function logIn(page: Page): Promise<void> {
   await page.goto('/');
   await page.getByRole('button', { name: 'Log in to the demo' }).click();
   await page.getByText('You are logged in to').waitFor();
-}
-
-async function assertNoOverflow(page: Page): Promise<void> {
-  const { scroll, inner } = await page.evaluate<{ scroll: number; inner: number }>(
-    '({ scroll: document.documentElement.scrollWidth, inner: innerWidth })',
-  );
-  assert.ok(scroll <= inner, `${page.url()} is ${scroll} wide in a window of ${inner}`);
 }
 
 /** Ids of two customers' accounts in BRL. */

@@ -3,31 +3,15 @@
  * (CHROMIUM, or /usr/bin/chromium); without one it is skipped, but not in CI.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { after, before, test } from 'node:test';
 import * as oauth from 'openid-client';
-import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
+import type { Browser, CDPSession, Page } from 'playwright-core';
 import { issuerOf } from '../src/services/identity/oauth/issuer.ts';
 import { GOOD_PASSWORD, newPerson } from '../src/services/identity/people/testing.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
+import { assertNoOverflow, desktop, launchBrowser, openVisit, phone, skip, type Visit } from './browser.ts';
 
-const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const skip =
-  process.env['CI'] !== 'true' && !existsSync(executablePath)
-    ? `no browser at ${executablePath}: set CHROMIUM to run this`
-    : false;
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-const phone = { width: 390, height: 844 };
-const desktop = { width: 1280, height: 900 };
 /** Where pictures of the pages go, for whoever wants to look at them. */
 const pictures = process.env['PICTURES'];
 
@@ -45,7 +29,7 @@ before(async () => {
   platform = await openTestPlatform();
   undo.push(() => platform.close());
   bank = await platform.newTenant();
-  browser = await chromium.launch({ executablePath, args: flags });
+  browser = await launchBrowser();
   undo.push(() => browser.close());
   partner = createServer((request, response) => {
     response.setHeader('content-type', 'text/html; charset=utf-8');
@@ -65,34 +49,11 @@ after(async () => {
   for (const step of undo.toReversed()) await step();
 });
 
-interface Visit {
-  context: BrowserContext;
-  page: Page;
-  /** Errors of scripts or policy. */
-  complaints: string[];
-}
-
-async function visit(viewport = desktop, colorScheme: 'light' | 'dark' = 'light'): Promise<Visit> {
-  const context = await browser.newContext({ viewport, colorScheme, baseURL: platform.running.url });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    const isRefusal = /the server responded with a status of 4\d\d/.test(message.text());
-    if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  return { context, page, complaints };
-}
+const visit = (viewport = desktop, colorScheme: 'light' | 'dark' = 'light') =>
+  openVisit(browser, platform.running.url, { viewport, colorScheme, others: [partnerUrl] });
 
 async function picture(page: Page, name: string): Promise<void> {
   if (pictures !== undefined) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
-}
-
-async function assertNoOverflow(page: Page): Promise<void> {
-  const { scroll, inner } = await page.evaluate<{ scroll: number; inner: number }>(
-    '({ scroll: document.documentElement.scrollWidth, inner: innerWidth })',
-  );
-  assert.ok(scroll <= inner, `${page.url()} is ${scroll} wide in a window of ${inner}`);
 }
 
 interface Authenticator {
