@@ -154,7 +154,7 @@ export function approvalsOf(books: Books) {
         };
       },
       release: (scope, proposal_id, holds) =>
-        books.db.write(scope, (tx) => unclaimWithin(tx, scope, proposal_id, holds)),
+        books.db.write(scope, (tx) => unclaimWithin(tx, proposal_id, holds)),
       amounts: async (request) => {
         const { caller } = request;
         const uuid = holdOf(request);

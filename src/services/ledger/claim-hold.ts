@@ -38,16 +38,11 @@ export async function claimHold(
   await (dry_run ? db.rehearse(scope, work) : db.write(scope, work));
 }
 
-/** Takes the claims for something back, in a transaction. None is no error. */
+/** Takes the claims for something back, in a transaction of their tenant. None is no error. */
 export async function unclaimWithin(
   tx: Transaction,
-  scope: Scope,
   reserved_for: string,
   holds: readonly string[],
-) {
-  await tx.run(
-    `delete from ledger.hold_claims
-     where tenant_id = $1 and environment = $2 and hold_id = any ($3) and reserved_for = $4`,
-    [scope.tenant_id, scope.environment, holds, reserved_for],
-  );
+): Promise<void> {
+  await tx.run('select ledger.unclaim_holds($1, $2)', [reserved_for, holds]);
 }

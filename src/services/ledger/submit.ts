@@ -79,7 +79,7 @@ async function submitReserved(
     await lockHead(tx, scope);
     if (commands.some(({ kind, ref }) => kind === 'capture' && ref !== undefined && holds.includes(ref))) {
       // The money is taken from the hold that kept it.
-      await unclaimWithin(tx, system, reserved_for, holds);
+      await unclaimWithin(tx, reserved_for, holds);
       return posting.postWithin(tx, scope, commands);
     }
     const terms = await termsOfHolds(tx, scope, holds);
