@@ -417,4 +417,11 @@ test('the tables of the library are for the platform’s role alone, which can c
           and pg_has_role('platform', c.relowner, 'usage')) as owns`,
   );
   assert.deepEqual(rights, [{ creates: false, owns: 0 }]);
+  // What the library does to look after its tables, row locks included.
+  await superuser.query('begin');
+  await superuser.query('set local role platform');
+  for (const table of ['job', 'queue', 'instance']) {
+    await superuser.query(`select from pgboss.${table} for update skip locked`);
+  }
+  await superuser.query('rollback');
 });
