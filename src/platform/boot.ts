@@ -329,8 +329,9 @@ export async function boot(
       metrics,
     });
     undo.push(() => events.stop());
-    app.addHook('onResponse', async ({ method }) => {
+    app.addHook('onResponse', ({ method }, _reply, done) => {
       if (method !== 'GET' && method !== 'HEAD') events.wakeRelay();
+      done();
     });
     await app.register(
       eventRoutes({
