@@ -84,7 +84,7 @@ export async function measureEvents(url: string, tenant_id: string, total: numbe
   const bare_rows_per_s = await measureBare(url, total);
   const running = await boot(
     readConfig({ DATABASE_URL: url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error' }),
-    [...services, probeService(() => false)],
+    [...services, probeService(() => false, 'now')],
   );
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -100,7 +100,7 @@ export async function measureEvents(url: string, tenant_id: string, total: numbe
     }
   };
   try {
-    // What others told before is heard first.
+    // A first commit starts what works only when there is work.
     await writeEvents(client, tenant_id, COMMIT);
     await hear(COMMIT);
     const began = performance.now();

@@ -3,8 +3,11 @@ import { fileURLToPath } from 'node:url';
 import type { Event } from '../../src/platform/bus/event.ts';
 import { defineService, type Service } from '../../src/platform/service.ts';
 
-/** @param refuses whether the effect of an event fails, after it was written */
-export function probeService(refuses: (event: Event) => boolean): Service {
+/**
+ * @param refuses whether the effect of an event fails, after it was written
+ * @param from whether it hears what was told before it was first started
+ */
+export function probeService(refuses: (event: Event) => boolean, from: 'start' | 'now' = 'start'): Service {
   return defineService({
     name: 'probe',
     migrations: fileURLToPath(new URL('migrations', import.meta.url)),
@@ -16,7 +19,7 @@ export function probeService(refuses: (event: Event) => boolean): Service {
         {
           name: 'probe',
           types: ['ledger.*'],
-          from: 'start',
+          from,
           retry: { attempts: 3, first_wait_ms: 20 },
           handle: async (tx, event) => {
             await tx.run(
