@@ -50,6 +50,8 @@ const kept = new Set([
   'ledger.attributions',
   'ledger.limits',
   'ledger.limit_amounts',
+  'webhooks.endpoints',
+  'webhooks.signing_keys',
 ]);
 
 /** So does all that the service identity keeps: who there is, and what they may do. */

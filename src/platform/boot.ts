@@ -333,11 +333,12 @@ export async function boot(
       if (method !== 'GET' && method !== 'HEAD') events.wakeRelay();
       done();
     });
+    const eventCatalogue = openCatalogue(eventTypesOf(services));
     await app.register(
       eventRoutes({
         db: platform,
         access,
-        catalogue: openCatalogue(eventTypesOf(services)),
+        catalogue: eventCatalogue,
         publicUrl,
         watch: events.watch,
       }),
@@ -369,6 +370,7 @@ export async function boot(
         limits,
         outgoing,
         serviceToken: (caller, audience) => tokens.serviceToken(service.name, caller, audience),
+        events: eventCatalogue,
         wakeRelay: events.wakeRelay,
         scopes: () => listScopes(platform),
         now: (scope) => sandboxes.now(scope),

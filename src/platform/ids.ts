@@ -33,6 +33,9 @@ const prefixes = {
   ten: 'a tenant',
   rst: 'a reset of a sandbox',
   run: 'a run of a job',
+  whk: 'an endpoint of webhooks',
+  dlv: 'a delivery of a webhook',
+  rsd: 'a request to send webhooks again',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

@@ -7,7 +7,7 @@ import type { Authenticator } from './access/access.ts';
 import type { Caller } from './access/caller.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { AuditTrail } from './audit/write.ts';
-import type { EventTypes } from './bus/catalogue.ts';
+import type { EventCatalogue, EventTypes } from './bus/catalogue.ts';
 import type { Consumer } from './bus/consumer.ts';
 import type { Config } from './config.ts';
 import type { Database, Scope } from './db.ts';
@@ -35,6 +35,8 @@ interface ServiceContext {
   outgoing: Outgoing;
   /** A token with which this service calls another for a caller, as `Authorization: Service …`; good for a minute. */
   serviceToken: (caller: Caller, audience: string) => Promise<string>;
+  /** The events that there are, and how each is shown to whom. */
+  events: EventCatalogue;
   /** Says that the service wrote into its outbox outside of a request, so that it is carried at once. */
   wakeRelay: () => void;
   /** Every tenant and environment, for work that no caller asked for. */

@@ -132,13 +132,16 @@ function marksOf(schema: unknown): Marks {
   });
 }
 
+/** Of a caller, what says how much they are shown. */
+export type Viewer = Pick<Caller, 'permissions' | 'narrowed'>;
+
 /**
  * Whether a caller is shown data of a kind. Who is not known is not.
  *
  * @param reachedBy the permission by which it sees the thing at all: who has that one for certain labels only, sees what
  *   the same grants show of it
  */
-export function sees(caller: Caller | undefined, kind: Sensitivity, reachedBy?: string): boolean {
+export function sees(caller: Viewer | undefined, kind: Sensitivity, reachedBy?: string): boolean {
   if (caller === undefined) return false;
   const needed = permissionFor[kind];
   if (caller.permissions.has(needed)) return true;
@@ -152,7 +155,7 @@ export function sees(caller: Caller | undefined, kind: Sensitivity, reachedBy?: 
  *
  * @param reachedBy as in `sees`
  */
-export type Redactor = (value: unknown, caller: Caller, reachedBy?: string) => unknown;
+export type Redactor = (value: unknown, caller: Viewer, reachedBy?: string) => unknown;
 
 function redactorOfMarks(marks: Marks): Redactor {
   return (value, caller, reachedBy) => {

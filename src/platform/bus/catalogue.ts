@@ -1,8 +1,7 @@
 /** The types of events there are: what each tells of, what its data looks like, and an example. */
 import type { TSchema } from 'typebox';
 import { Type } from 'typebox';
-import type { Caller } from '../access/caller.ts';
-import { Personal, type Redactor, redactorOf } from '../access/redaction.ts';
+import { Personal, type Redactor, redactorOf, type Viewer } from '../access/redaction.ts';
 import { Id } from '../ids.ts';
 import { Money } from '../money.ts';
 import { type CloudEvent, cloudEventOf, type Event } from './event.ts';
@@ -109,7 +108,9 @@ export const ownEvents: EventTypes = {
 export interface EventCatalogue {
   types: EventTypes;
   /** The event as this caller may see it: in CloudEvents' JSON format, masked as its type says. */
-  show: (event: Event, caller: Caller) => CloudEvent;
+  show: (event: Event, caller: Viewer) => CloudEvent;
+  /** The data of an event of a type as this caller may see it. What is masked already stays as it is. */
+  showData: (type: string, data: unknown, caller: Viewer) => unknown;
 }
 
 /** @param types of all services there are, whether or not they run in this process: their events are in the log */
@@ -119,12 +120,14 @@ export function openCatalogue(types: EventTypes): EventCatalogue {
   );
   // Of a type that a newer process wrote and this one does not know, nothing is known to be harmless.
   const unknown = redactorOf(Personal(Type.Unknown()));
+  const showData: EventCatalogue['showData'] = (type, data, caller) =>
+    (redactors.get(type) ?? unknown)(data, caller);
   return {
     types,
+    showData,
     show: (event, caller) => {
       const shown = cloudEventOf(event);
-      const redact = redactors.get(event.type) ?? unknown;
-      return { ...shown, data: redact(shown.data, caller) };
+      return { ...shown, data: showData(event.type, shown.data, caller) };
     },
   };
 }

@@ -41,7 +41,7 @@ export interface Consuming {
 }
 
 /** Whether events of a type are for who asked for these. */
-function isOfTypes(types: readonly string[], type: string): boolean {
+export function isOfTypes(types: readonly string[], type: string): boolean {
   return types.some(
     (pattern) =>
       pattern === '*' ||

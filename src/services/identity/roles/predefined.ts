@@ -37,6 +37,7 @@ const roles = {
       'proposals:*',
       'customers:*',
       'merchants:read',
+      'webhooks:read',
       'personal_data:read',
     ],
   },
@@ -112,8 +113,16 @@ const roles = {
   },
   developer: {
     description:
-      'Builds on the API: sees how requests went, without personal data, and administers keys, applications and devices',
-    permissions: [...books, 'attempts:read', 'api_keys:*', 'applications:*', 'devices:*', 'webhooks:*'],
+      'Builds on the API: sees how requests went and what happens, without personal data, and administers keys, applications, devices and webhooks',
+    permissions: [
+      ...books,
+      'attempts:read',
+      'api_keys:*',
+      'applications:*',
+      'devices:*',
+      'webhooks:*',
+      'events:read',
+    ],
   },
   platform_administrator: {
     description: 'Operates the installation: its tenants and plans, and who else operates it',
