@@ -48,6 +48,8 @@ const kept = new Set([
   'platform.event_heads',
   'platform.audit_intents',
   'ledger.attributions',
+  'ledger.attribution_marks',
+  'ledger.attributions_lost',
   'ledger.limits',
   'ledger.limit_amounts',
   'webhooks.endpoints',

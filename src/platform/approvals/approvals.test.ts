@@ -878,6 +878,104 @@ test('a capture that waits keeps its hold, which nobody captures, releases or ch
   await assertWhole(bank);
 });
 
+/** Keeps the head of a bank's books locked while `meanwhile` brings requests up to it, one behind the other. */
+async function whileHeadIsHeld(
+  bank: Bank,
+  meanwhile: (queued: () => Promise<void>) => Promise<Promise<Answer>[]>,
+): Promise<Answer[]> {
+  const holder = new Client({ connectionString: platform.url });
+  await holder.connect();
+  let waiting = 0;
+  try {
+    await holder.query('begin');
+    await holder.query('select from ledger.heads where tenant_id = $1 for update', [bank.scope.tenant_id]);
+    const asked = await meanwhile(async () => {
+      waiting += 1;
+      const deadline = Date.now() + 10_000;
+      for (;;) {
+        const { rows } = await superuser.query<{ waiting: number }>(
+          `select count(*)::int as waiting from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock' and usename = current_user
+             and query ~ 'ledger.(post|heads)'`,
+        );
+        if ((rows[0]?.waiting ?? 0) >= waiting) return;
+        assert.ok(Date.now() < deadline, `${rows[0]?.waiting} of ${waiting} requests wait`);
+        await sleep(5);
+      }
+    });
+    await holder.query('commit');
+    return await Promise.all(asked);
+  } finally {
+    await holder.end();
+  }
+}
+
+test('a hold is released before it is claimed or not at all, however close the two are', async () => {
+  const bank = await openBank();
+  await policy(bank, 'transfers:post', { above: [brl('100')] });
+  const first = await held(bank, '400');
+  const capture = (id: string) => bank.ask('POST', `/api/v2/holds/${id}/captures`, {});
+  const release = (id: string) => bank.second('POST', `/api/v2/holds/${id}/releases`, {});
+
+  // Both have looked at the hold when it was nobody's. The capture is first in the queue.
+  const [claimed, late] = await whileHeadIsHeld(bank, async (queued) => {
+    const proposing = capture(first);
+    await queued();
+    const releasing = release(first);
+    await queued();
+    return [proposing, releasing];
+  });
+  assert.equal(claimed?.status, 202, claimed?.text);
+  assert.deepEqual(
+    [late?.status, late?.body.code, late?.body.reserved_for],
+    [422, 'hold_reserved', claimed.body.id],
+  );
+  assert.match(late?.body.detail, new RegExp(`^${first} stands for ${claimed.body.id}`));
+  assert.equal(
+    (await bank.second('POST', `/api/v2/proposals/${claimed.body.id}/approve`, {})).body.status,
+    'executed',
+  );
+
+  const second = await held(bank, '400');
+  const [released, refused] = await whileHeadIsHeld(bank, async (queued) => {
+    const releasing = release(second);
+    await queued();
+    const proposing = capture(second);
+    await queued();
+    return [releasing, proposing];
+  });
+  assert.equal(released?.status, 201, released?.text);
+  assert.deepEqual([refused?.status, refused?.body.code], [422, 'hold_closed']);
+  await assertWhole(bank);
+});
+
+test('of captures that wait and steps of others, asked for at the same time, each hold has one', async () => {
+  const bank = await openBank();
+  await policy(bank, 'transfers:post', { above: [brl('100')] });
+  for (let round = 0; round < 25; round += 1) {
+    const id = await held(bank, '200');
+    const on = `/api/v2/holds/${id}`;
+    const [capture, ...steps] = await Promise.all([
+      bank.ask('POST', `${on}/captures`, {}),
+      bank.second('POST', `${on}/releases`, {}),
+      bank.second('POST', `${on}/captures`, { amount: brl('200') }),
+    ]);
+    const proposed = [capture, steps[1]].filter((answer) => answer?.status === 202);
+    const released = steps[0]?.status === 201;
+    assert.equal(
+      proposed.length + (released ? 1 : 0),
+      1,
+      JSON.stringify([capture, ...steps].map((a) => a?.body)),
+    );
+    const { remaining, status } = await bank.get(on);
+    assert.deepEqual([status, remaining], released ? ['released', brl('0.00')] : ['active', brl('200.00')]);
+    for (const answer of proposed) await bank.ask('POST', `/api/v2/proposals/${answer?.body.id}/cancel`);
+    for (const answer of proposed) await bank.second('POST', `/api/v2/proposals/${answer?.body.id}/cancel`);
+    if (!released) assert.equal((await bank.second('POST', `${on}/releases`, {})).status, 201);
+  }
+  await assertWhole(bank);
+});
+
 test('a capture whose process died while its hold was claimed, or after it was done, comes to the same', async () => {
   const bank = await openBank();
   const id = await held(bank, '500');

@@ -139,16 +139,13 @@ export function approvalsOf(books: Books) {
       also: ['transfers:post'],
       reserve: (request) => {
         const { caller, body } = request;
-        const { tenant_id, environment } = caller;
         const uuid = holdOf(request);
         return {
           holds: [uuid],
           async place({ proposal_id, dry_run }) {
             const capture = checked(CaptureRequest, body ?? {});
-            await assertPostable(books, caller, [
-              await captureCommand(books, caller, uuid, capture, unposted),
-            ]);
-            await claimHold(books, { tenant_id, environment }, uuid, { reserved_for: proposal_id, dry_run });
+            const step = await captureCommand(books, caller, uuid, capture, unposted);
+            await claimHold(books, caller, uuid, { reserved_for: proposal_id, step, dry_run });
             return [uuid];
           },
         };

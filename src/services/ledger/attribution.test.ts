@@ -24,17 +24,18 @@ interface Bank extends TestTenant {
   ana: string;
 }
 
-async function openBank(): Promise<Bank> {
-  const bank = await platform.newTenant();
+/** Accounts for the books of a tenant that has none. */
+async function fill(bank: TestTenant): Promise<Pick<Bank, 'cash' | 'ana'>> {
   await bank.post('/api/v2/chart-of-accounts', { code: '1', name: 'Cash', type: 'asset' });
   await bank.post('/api/v2/chart-of-accounts', { code: '2', name: 'Deposits', type: 'liability' });
   const open = async (more: object): Promise<string> =>
     (await bank.post('/api/v2/accounts', { name: 'A', currency: 'BRL', ...more })).id;
-  return {
-    ...bank,
-    cash: await open({ chart_code: '1', credit_limit: null }),
-    ana: await open({ chart_code: '2' }),
-  };
+  return { cash: await open({ chart_code: '1', credit_limit: null }), ana: await open({ chart_code: '2' }) };
+}
+
+async function openBank(): Promise<Bank> {
+  const bank = await platform.newTenant();
+  return { ...bank, ...(await fill(bank)) };
 }
 
 const toAna = ({ cash, ana }: Bank, amount: string) => ({
@@ -187,4 +188,157 @@ test('however many wait, each is moved into the trail once, whoever moves them a
     [tenant_id],
   );
   assert.deepEqual(rows, [{ count, different: count }]);
+});
+
+const moving = "hashtextextended('ledger.attributions/' || $1 || '/' || $2, 0)";
+
+/** Keeps the records of a bank's postings where they wait, until what it returns is called. */
+async function keepWaiting({ scope }: Bank): Promise<() => Promise<void>> {
+  const parameters = [scope.tenant_id, scope.environment];
+  await superuser.query(`select pg_advisory_lock(${moving})`, parameters);
+  return async () => {
+    await superuser.query(`select pg_advisory_unlock(${moving})`, parameters);
+    for (let tries = 0; tries < 400; tries += 1) {
+      const { rowCount } = await superuser.query(
+        'select from ledger.attributions where tenant_id = $1 limit 1',
+        [scope.tenant_id],
+      );
+      if (rowCount === 0) return;
+      await sleep(25);
+    }
+    assert.fail('the records are not moved');
+  };
+}
+
+/** What the integrity check finds wrong with the records of postings; everything else is well. */
+async function lostOf(bank: Bank): Promise<string[]> {
+  const { checks } = await bank.get('/api/v2/integrity');
+  const failed = checks.filter(({ ok }: Answer['body']) => !ok);
+  for (const { name } of failed) assert.equal(name, 'attributions', JSON.stringify(failed));
+  return failed.flatMap(({ findings }: Answer['body']) =>
+    findings.map(({ subject, detail }: Answer['body']) => `${subject}: ${detail}`),
+  );
+}
+
+const takeAway = ({ scope }: Bank, numbers: readonly number[]) =>
+  superuser.query('delete from ledger.attributions where tenant_id = $1 and number = any ($2)', [
+    scope.tenant_id,
+    numbers,
+  ]);
+
+test('a record that is taken away before it is moved is found and named: the first, some in between, the newest', async () => {
+  const bank = await openBank();
+  const posted: Answer[] = [];
+  const post = async (count: number) => {
+    for (let index = 0; index < count; index += 1) {
+      posted.push(await bank.ask('POST', '/api/v2/transfers', toAna(bank, '1.00')));
+    }
+  };
+  const position = (number: number) => posted[number - 1]?.body.position;
+  const before = 'taken away before the audit trail had what they tell of: what was posted';
+
+  let letGo = await keepWaiting(bank);
+  await post(8);
+  assert.deepEqual(await lostOf(bank), []);
+  await takeAway(bank, [1, 4, 5, 8]);
+  const [first, between, newest] = [
+    `attribution 1: ${before} before position ${position(2)}`,
+    `attributions 4 to 5: ${before} after position ${position(3)} and before position ${position(6)}`,
+    `attribution 8: ${before} after position ${position(7)}`,
+  ];
+  assert.deepEqual(await lostOf(bank), [first, newest, between]);
+  // Moving the others hides nothing, and neither does what is posted after it.
+  await letGo();
+  assert.deepEqual(await lostOf(bank), [first, `attribution 8: ${before}`, between]);
+  letGo = await keepWaiting(bank);
+  await post(2);
+  assert.deepEqual(await lostOf(bank), [
+    first,
+    `attribution 8: ${before} before position ${position(9)}`,
+    between,
+  ]);
+  await letGo();
+  assert.deepEqual(await lostOf(bank), [
+    first,
+    `attribution 8: ${before} before position ${position(9)}`,
+    between,
+  ]);
+  for (const number of [2, 3, 6, 7, 9, 10]) await recordOf(bank, posted[number - 1] ?? assert.fail());
+});
+
+test('all that waits, taken away at once, is found, and a record that is put back where it was moved from', async () => {
+  const bank = await openBank();
+  const letGo = await keepWaiting(bank);
+  const batch = await bank.ask('POST', '/api/v2/transfers/batch', {
+    transfers: [toAna(bank, '1.00'), toAna(bank, '1.00')],
+  });
+  assert.equal(batch.body.posted, 2);
+  await bank.ask('POST', '/api/v2/transfers', toAna(bank, '1.00'));
+  const { rows } = await superuser.query(
+    'select * from ledger.attributions where tenant_id = $1 order by number',
+    [bank.scope.tenant_id],
+  );
+  assert.deepEqual(
+    rows.map(({ number }) => number),
+    ['1', '2'],
+  );
+  await takeAway(bank, [1, 2]);
+  assert.match((await lostOf(bank)).join(), /^attributions 1 to 2: taken away/);
+  const putBack = () =>
+    superuser.query(
+      'insert into ledger.attributions select (jsonb_populate_recordset(null::ledger.attributions, $1)).*',
+      [JSON.stringify(rows)],
+    );
+  await putBack();
+  assert.deepEqual(await lostOf(bank), []);
+  await letGo();
+  assert.deepEqual(await lostOf(bank), []);
+  const again = await keepWaiting(bank);
+  await putBack();
+  assert.match(
+    (await lostOf(bank)).join(),
+    /attribution 1: waits for the audit trail, although it was moved/,
+  );
+  await again();
+  assert.deepEqual(await lostOf(bank), []);
+});
+
+test('numbers have no gap and no double where many post at once, and begin anew with an emptied sandbox', async () => {
+  const bank = await openBank();
+  let letGo = await keepWaiting(bank);
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, (_, index) =>
+      bank.ask('POST', '/api/v2/transfers', {
+        ...toAna(bank, '1.00'),
+        // One in three posts nothing and is no posting to tell of.
+        ...(index % 3 === 0 ? { amount: { amount: '1.00', currency: 'USD' } } : {}),
+      }),
+    ),
+  );
+  assert.equal(answers.filter(({ status }) => status === 201).length, 40);
+  const { rows } = await superuser.query(
+    'select min(number), max(number), count(distinct number)::int from ledger.attributions where tenant_id = $1',
+    [bank.scope.tenant_id],
+  );
+  assert.deepEqual(rows, [{ min: '1', max: '40', count: 40 }]);
+  await takeAway(bank, [40]);
+  await superuser.query(`select pg_advisory_unlock(${moving})`, [
+    bank.scope.tenant_id,
+    bank.scope.environment,
+  ]);
+  const reset = await bank.ask('POST', '/api/v2/sandbox/reset', {});
+  assert.equal(reset.status, 201, reset.text);
+  const lost = /^attribution 40: taken away/;
+  assert.match((await lostOf(bank)).join(), lost);
+  const { cash, ana } = await fill(bank);
+  letGo = await keepWaiting(bank);
+  const first = await bank.ask('POST', '/api/v2/transfers', toAna({ ...bank, cash, ana }, '1.00'));
+  assert.equal(first.status, 201, first.text);
+  const { rows: fresh } = await superuser.query(
+    'select number from ledger.attributions where tenant_id = $1',
+    [bank.scope.tenant_id],
+  );
+  assert.deepEqual(fresh, [{ number: '1' }]);
+  await letGo();
+  assert.match((await lostOf(bank)).join(), lost);
 });

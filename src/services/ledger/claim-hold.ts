@@ -1,39 +1,36 @@
 /** Claims on holds: the money that a hold keeps stays where it is while something about it is decided elsewhere. */
-import { Type } from 'typebox';
 import type { Scope, Transaction } from '../../platform/db.ts';
-import { formatId } from '../../platform/ids.ts';
 import type { Books } from './books.ts';
-import { refuse } from './errors.ts';
 import { lockHead } from './once.ts';
+import type { Command } from './posting.ts';
+import { refusalOf } from './refusal.ts';
 
-const ClaimRow = Type.Object({ reserved_for: Type.String() });
-
-export function holdReserved(uuid: string, reserved_for: string) {
-  return refuse('hold_reserved', `${formatId('hld', uuid)} stands for ${reserved_for}.`, { reserved_for });
-}
-
-/** Claims a hold, as a whole. Throws `hold_reserved` if it is claimed for something else. */
+/**
+ * Claims a hold, as a whole, for a step of it that could be posted now. Throws what the step would be refused for:
+ * `hold_reserved` if the hold is claimed for something else.
+ *
+ * Both are under one lock of the head, which every posting holds. So no step of others comes between, and those that come
+ * after find the claim (`ledger.post`).
+ */
 export async function claimHold(
-  { db }: Books,
+  { db, posting }: Books,
   scope: Scope,
   uuid: string,
-  { reserved_for, dry_run }: { reserved_for: string; dry_run: boolean },
+  { reserved_for, step, dry_run }: { reserved_for: string; step: Command; dry_run: boolean },
 ): Promise<void> {
   const work = async (tx: Transaction): Promise<void> => {
     await lockHead(tx, scope);
-    const parameters = [scope.tenant_id, scope.environment, uuid];
+    await tx.run('savepoint rehearsal');
+    await unclaimWithin(tx, reserved_for, [uuid]);
+    const [outcome] = await posting.postWithin(tx, scope, [step]);
+    if (outcome === undefined) throw new Error('a command without an outcome');
+    if (outcome.code !== null) throw refusalOf(step, outcome);
+    await tx.run('rollback to savepoint rehearsal');
     await tx.run(
       `insert into ledger.hold_claims (tenant_id, environment, hold_id, reserved_for) values ($1, $2, $3, $4)
        on conflict do nothing`,
-      [...parameters, reserved_for],
+      [scope.tenant_id, scope.environment, uuid, reserved_for],
     );
-    const [claim] = await tx.rows(
-      ClaimRow,
-      'select reserved_for from ledger.hold_claims where tenant_id = $1 and environment = $2 and hold_id = $3',
-      parameters,
-    );
-    if (claim?.reserved_for !== reserved_for)
-      throw holdReserved(uuid, claim?.reserved_for ?? 'something else');
   };
   await (dry_run ? db.rehearse(scope, work) : db.write(scope, work));
 }

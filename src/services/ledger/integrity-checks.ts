@@ -10,7 +10,15 @@
  */
 
 /** What a check looks at, to say how much that was. */
-export type Looked = 'accounts' | 'transfers' | 'entries' | 'holds' | 'positions' | 'attempts' | 'events';
+export type Looked =
+  | 'accounts'
+  | 'transfers'
+  | 'entries'
+  | 'holds'
+  | 'positions'
+  | 'attempts'
+  | 'events'
+  | 'attributions';
 
 export interface IntegrityQuery {
   name: string;
@@ -422,5 +430,36 @@ export const integrityQueries: readonly IntegrityQuery[] = [
       select 'attempt ' || a.key, a.position, format('item %s has %s', a.item,
         case when a.refusal is null then 'neither a result nor a refusal' else 'a result and a refusal' end)
       from ledger.attempt_outcomes a where ${own('a')} and (a.result_id is null) = (a.refusal is null)`,
+  },
+  {
+    name: 'attributions',
+    meaning: 'Each record of a posting waits for the audit trail until it was moved there',
+    looks_at: 'attributions',
+    sql: `
+      with head as (
+        select coalesce((select h.attributions from ledger.heads h where ${own('h')}), 0) as written,
+          coalesce((select m.moved from ledger.attribution_marks m where ${own('m')}), 0) as moved
+      ), waiting as (
+        select a.number, a.position from ledger.attributions a where ${own('a')} and a.number is not null
+      ), gaps as (
+        select lag(w.number, 1, h.moved) over (order by w.number) + 1 as first_number, w.number - 1 as last_number,
+          lag(w.position) over (order by w.number) as after_position, w.position as before_position
+        from waiting w cross join head h
+        union all
+        select greatest(h.moved, coalesce(max(w.number), 0)) + 1, h.written, max(w.position), null
+        from head h left join waiting w on true group by h.moved, h.written
+        union all
+        select l.first_number, l.last_number, l.after_position, l.before_position
+        from ledger.attributions_lost l where ${own('l')}
+      )
+      select case when g.first_number = g.last_number then 'attribution ' || g.first_number
+          else format('attributions %s to %s', g.first_number, g.last_number) end as subject, null::bigint as position,
+        concat_ws(' ', 'taken away before the audit trail had what they tell of: what was posted',
+          'after position ' || g.after_position, case when num_nonnulls(g.after_position, g.before_position) = 2 then 'and' end,
+          'before position ' || g.before_position) as detail
+      from gaps g where g.last_number >= g.first_number
+      union all
+      select 'attribution ' || w.number, w.position, 'waits for the audit trail, although it was moved there or never written'
+      from waiting w cross join head h where w.number <= h.moved or w.number > h.written`,
   },
 ];

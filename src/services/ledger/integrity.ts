@@ -56,6 +56,7 @@ const StateRow = Type.Object({
   captures: Type.BigInt(),
   attempts: Type.BigInt(),
   events: Type.BigInt(),
+  attributions: Type.BigInt(),
 });
 
 const state = `
@@ -68,7 +69,8 @@ const state = `
     (select count(*) from ledger.holds h where h.tenant_id = $1 and h.environment = $2) as holds,
     (select count(*) from ledger.hold_steps h where h.tenant_id = $1 and h.environment = $2) as hold_steps,
     (select count(*) from ledger.attempts a where a.tenant_id = $1 and a.environment = $2) as attempts,
-    (select count(*) from ledger.outbox o where o.tenant_id = $1 and o.environment = $2) as events
+    (select count(*) from ledger.outbox o where o.tenant_id = $1 and o.environment = $2) as events,
+    coalesce((select h.attributions from ledger.heads h where h.tenant_id = $1 and h.environment = $2), 0) as attributions
   from (
     select count(*) as transfers, count(*) filter (where t.kind = 'capture') as captures
     from ledger.transfers t where t.tenant_id = $1 and t.environment = $2

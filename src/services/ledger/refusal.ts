@@ -18,6 +18,10 @@ function moneyOf(detail: Record<string, unknown>, name: string): Money | undefin
   return minor === undefined || currency === undefined ? undefined : formatMoney(BigInt(minor), currency);
 }
 
+export function holdReserved(uuid: string, reserved_for: string): Problem {
+  return refuse('hold_reserved', `${formatId('hld', uuid)} stands for ${reserved_for}.`, { reserved_for });
+}
+
 function holdOf(command: Command): string {
   return command.ref === undefined ? '' : formatId('hld', command.ref);
 }
@@ -116,6 +120,8 @@ function inWords(command: Command, outcome: Outcome): Problem {
     }
     case 'hold_closed':
       return refuse(code, `Nothing remains of hold ${holdOf(command)}.`);
+    case 'hold_reserved':
+      return holdReserved(command.ref ?? '', String(detail['reserved_for']));
     case 'hold_expired':
       return refuse(code, `The time of hold ${holdOf(command)} is over.`);
     case 'expiry_in_the_past':

@@ -8,7 +8,6 @@ import { canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import { Money } from '../../platform/money.ts';
 import type { Books } from './books.ts';
-import { holdReserved } from './claim-hold.ts';
 import { Hold, IsoDate, Metadata, Timestamp, Transfer } from './contract.ts';
 import { holdEvent, holdLegs, RESERVED_LABEL } from './hold-terms.ts';
 import { instantOf } from './instant.ts';
@@ -16,7 +15,7 @@ import { transferEvent } from './post-transfer.ts';
 import type { Command, Outcome, Poster } from './posting.ts';
 import { getHold } from './read-holds.ts';
 import { getTransferAsPosted } from './read-transfers.ts';
-import { commandOrRefusal, refusalOf } from './refusal.ts';
+import { commandOrRefusal, holdReserved, refusalOf } from './refusal.ts';
 import { type PostOptions, type Reserved, submitterOf } from './submit.ts';
 import { existingDate, positiveAmount } from './terms.ts';
 
@@ -95,9 +94,8 @@ const TermsRow = Type.Object({
 const holdTerms = {
   name: 'ledger.hold_terms',
   text: `select h.id, h.debit_account_id, h.credit_account_id, h.currency,
-           coalesce(h.metadata ->> '${RESERVED_LABEL}', c.reserved_for) as reserved_for
+           h.metadata ->> '${RESERVED_LABEL}' as reserved_for
          from ledger.holds h
-         left join ledger.hold_claims c on c.tenant_id = $1 and c.environment = $2 and c.hold_id = h.id
          where h.tenant_id = $1 and h.environment = $2 and h.id = $3`,
 };
 
