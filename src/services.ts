@@ -2,5 +2,6 @@
 import type { Service } from './platform/service.ts';
 import { identity } from './services/identity/service.ts';
 import { ledger } from './services/ledger/service.ts';
+import { notifications } from './services/notifications/service.ts';
 
-export const services: readonly Service[] = [identity, ledger];
+export const services: readonly Service[] = [identity, ledger, notifications];

@@ -33,6 +33,10 @@ const prefixes = {
   ten: 'a tenant',
   rst: 'a reset of a sandbox',
   run: 'a run of a job',
+  rcp: 'a recipient of notifications',
+  tpl: 'a template of notifications',
+  ntf: 'a notification',
+  msg: 'a message',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

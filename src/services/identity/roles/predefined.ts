@@ -37,6 +37,8 @@ const roles = {
       'proposals:*',
       'customers:*',
       'merchants:read',
+      'notifications:read',
+      'notifications:send',
       'personal_data:read',
     ],
   },
@@ -104,7 +106,15 @@ const roles = {
   },
   care_agent: {
     description: 'Answers customers: sees what is theirs and keeps their details right',
-    permissions: [...books, 'customers:read', 'customers:edit', 'care_cases:*', 'personal_data:read'],
+    permissions: [
+      ...books,
+      'customers:read',
+      'customers:edit',
+      'care_cases:*',
+      'notifications:read',
+      'notifications:send',
+      'personal_data:read',
+    ],
   },
   auditor: {
     description: 'Reads everything, personal data too, and changes nothing',
@@ -113,7 +123,15 @@ const roles = {
   developer: {
     description:
       'Builds on the API: sees how requests went, without personal data, and administers keys, applications and devices',
-    permissions: [...books, 'attempts:read', 'api_keys:*', 'applications:*', 'devices:*', 'webhooks:*'],
+    permissions: [
+      ...books,
+      'attempts:read',
+      'api_keys:*',
+      'applications:*',
+      'devices:*',
+      'webhooks:*',
+      'notifications:read',
+    ],
   },
   platform_administrator: {
     description: 'Operates the installation: its tenants and plans, and who else operates it',
