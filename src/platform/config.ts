@@ -60,6 +60,16 @@ export type Config = {
   kafka_topic_replication: number;
   kafka_content_mode: 'binary' | 'structured';
   oauth_key_lifetime_s: number;
+  /** Undefined: mail is put into the local outbox. */
+  smtp_url: string | undefined;
+  smtp_from: string | undefined;
+  /** Undefined: SMS are put into the local outbox. */
+  sms_provider_url: string | undefined;
+  sms_provider_token: string | undefined;
+  /** Undefined: push messages are put into the local outbox. */
+  push_provider_url: string | undefined;
+  push_provider_token: string | undefined;
+  notifications_kept_days: number;
 };
 
 export type Setting<T> = {
@@ -159,6 +169,19 @@ const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
 /** A text that there may be none of. */
 function optionalText(name: string, fallback: string, meaning: string): Setting<string | undefined> {
   return { ...text(name, fallback, meaning), fallback: () => undefined };
+}
+
+/** The address of a provider that takes messages as JSON. */
+function providerUrl(name: string, meaning: string): Setting<string | undefined> {
+  return {
+    name,
+    meaning,
+    default: 'none: the local outbox, from which nothing leaves the installation',
+    accepted: 'an https URL; an http one within OUTGOING_ALLOW',
+    secret: false,
+    fallback: () => undefined,
+    parse: (value) => (/^https?:\/\/\S+$/.test(value) && URL.canParse(value) ? value : undefined),
+  };
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
@@ -434,6 +457,41 @@ export const settings = {
     { fallback: 30 * 86_400, min: 14_400, max: 400 * 86_400 },
     'How long a key signs the tokens of an issuer before the next one does, in seconds. The old one is published until what it signed has expired.',
   ),
+  smtp_url: {
+    name: 'SMTP_URL',
+    meaning: 'Mail server that notifications are sent by.',
+    default: 'none: the local outbox, from which nothing leaves the installation',
+    accepted:
+      'smtp://user:password@host:port, or smtps:// for TLS from the start; with ?requireTLS=true nothing is sent without TLS',
+    secret: true,
+    fallback: () => undefined,
+    parse: (value) => (/^smtps?:\/\/\S+$/.test(value) && URL.canParse(value) ? value : undefined),
+  } satisfies Setting<string | undefined>,
+  smtp_from: {
+    name: 'SMTP_FROM',
+    meaning: 'Address that mail is sent from. Needed with SMTP_URL.',
+    default: 'none',
+    accepted: 'an address, or a name and an address: Banco Exemplo <no-reply@bank.example>',
+    secret: false,
+    fallback: () => undefined,
+    parse: (value) =>
+      /^([^<>\r\n"@]+ <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(value) ? value : undefined,
+  } satisfies Setting<string | undefined>,
+  sms_provider_url: providerUrl('SMS_PROVIDER_URL', 'Where SMS are posted to be sent.'),
+  sms_provider_token: {
+    ...optionalText('SMS_PROVIDER_TOKEN', 'none', 'Bearer token for SMS_PROVIDER_URL.'),
+    secret: true,
+  },
+  push_provider_url: providerUrl('PUSH_PROVIDER_URL', 'Where push messages are posted to be sent.'),
+  push_provider_token: {
+    ...optionalText('PUSH_PROVIDER_TOKEN', 'none', 'Bearer token for PUSH_PROVIDER_URL.'),
+    secret: true,
+  },
+  notifications_kept_days: integer(
+    'NOTIFICATIONS_KEPT_DAYS',
+    { fallback: 90, min: 1, max: 36_500 },
+    'Days that what a notification said, and where it was sent, is kept after it was.',
+  ),
 };
 
 /** An address, or a network in CIDR notation. */
@@ -499,6 +557,13 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     kafka_topic_replication: read(settings.kafka_topic_replication),
     kafka_content_mode: read<'binary' | 'structured'>(settings.kafka_content_mode),
     oauth_key_lifetime_s: read(settings.oauth_key_lifetime_s),
+    smtp_url: read<string | undefined>(settings.smtp_url),
+    smtp_from: read<string | undefined>(settings.smtp_from),
+    sms_provider_url: read(settings.sms_provider_url),
+    sms_provider_token: read(settings.sms_provider_token),
+    push_provider_url: read(settings.push_provider_url),
+    push_provider_token: read(settings.push_provider_token),
+    notifications_kept_days: read(settings.notifications_kept_days),
   };
 }
 

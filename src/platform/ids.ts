@@ -36,6 +36,10 @@ const prefixes = {
   whk: 'an endpoint of webhooks',
   dlv: 'a delivery of a webhook',
   rsd: 'a request to send webhooks again',
+  rcp: 'a recipient of notifications',
+  tpl: 'a template of notifications',
+  ntf: 'a notification',
+  msg: 'a message',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

@@ -28,6 +28,11 @@ export const unloggedNames: readonly string[] = [
   'body',
   'request',
   'q',
+  'phone',
+  'push_token',
+  'address',
+  'content',
+  'data',
 ];
 
 /** An error as it is logged: what is named here and nothing else, for libraries hang whole requests onto their errors. */

@@ -38,6 +38,8 @@ const roles = {
       'customers:*',
       'merchants:read',
       'webhooks:read',
+      'notifications:read',
+      'notifications:send',
       'personal_data:read',
     ],
   },
@@ -105,7 +107,15 @@ const roles = {
   },
   care_agent: {
     description: 'Answers customers: sees what is theirs and keeps their details right',
-    permissions: [...books, 'customers:read', 'customers:edit', 'care_cases:*', 'personal_data:read'],
+    permissions: [
+      ...books,
+      'customers:read',
+      'customers:edit',
+      'care_cases:*',
+      'notifications:read',
+      'notifications:send',
+      'personal_data:read',
+    ],
   },
   auditor: {
     description: 'Reads everything, personal data too, and changes nothing',
@@ -122,6 +132,7 @@ const roles = {
       'devices:*',
       'webhooks:*',
       'events:read',
+      'notifications:read',
     ],
   },
   platform_administrator: {
