@@ -10,6 +10,7 @@ import { Value } from 'typebox/value';
 import { openPermissions, type Permissions } from '../src/platform/access/permission.ts';
 import { boot, eventTypesOf, ownPermissions, ownProblems } from '../src/platform/boot.ts';
 import { asyncApiOf } from '../src/platform/bus/asyncapi.ts';
+import { ownEvents } from '../src/platform/bus/catalogue.ts';
 import { breakingChanges } from '../src/platform/bus/compatibility.ts';
 import { readConfig, settings } from '../src/platform/config.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
@@ -17,6 +18,7 @@ import { startEmbeddedPostgres } from '../src/platform/postgres.ts';
 import type { ProblemType } from '../src/platform/problem.ts';
 import { predefinedRolesOf } from '../src/services/identity/roles/predefined.ts';
 import { services } from '../src/services.ts';
+import { noting, patternOf, routeTable, type Seen } from './route-table.ts';
 
 const folder = new URL('../docs/generated/', import.meta.url).pathname;
 const isCheck = process.argv.includes('--check');
@@ -144,12 +146,97 @@ function permissionsPage({ paths }: Static<typeof Paths>): string {
   );
 }
 
+/** The publishers of what a consumer hears: those of whose types one is among its own. */
+function heardBy(types: readonly string[]): string[] {
+  const hears = (type: string) =>
+    types.some(
+      (each) => each === '*' || each === type || (each.endsWith('.*') && type.startsWith(each.slice(0, -1))),
+    );
+  return [
+    ...(Object.keys(ownEvents).some(hears) ? ['platform'] : []),
+    ...services.filter(({ publishes }) => Object.keys(publishes ?? {}).some(hears)).map(({ name }) => name),
+  ];
+}
+
+/** Who asks whom, who hears whom, and what whoever stands before the processes sends where. */
+function servicesPage({ paths }: Static<typeof Paths>, seen: Seen): string {
+  const node = (name: string) => name.replaceAll('-', '_');
+  const asks = services.flatMap(({ name, requires = [] }) =>
+    requires.map(({ service }) => `  ${node(name)} -- asks --> ${node(service)}`),
+  );
+  const hears = seen.consumers.flatMap(({ service, types }) =>
+    heardBy(types).map((from) => `  ${node(from)} -. "${types.join(', ')}" .-> ${node(service)}`),
+  );
+  const sentTo = routeTable(seen);
+  const matching = (path: string) =>
+    sentTo.find((routed) => new RegExp(patternOf(routed)).test(path))?.service;
+  for (const path of Object.keys(paths)) {
+    const owner = seen.routes.get(path.replaceAll(/\{(\w+)\}/g, ':$1'));
+    const sent = matching(path.replaceAll(/\{\w+\}/g, 'x'));
+    if (owner !== sent)
+      throw new Error(`${path} is of ${owner ?? 'the platform'}, and would be sent to ${sent ?? 'any'}`);
+  }
+  const operations = services.flatMap(({ provides }) =>
+    provides === undefined
+      ? []
+      : Object.entries(provides.operations).map(([name, operation]) => [
+          `\`${provides.service}.${name}\``,
+          operation.meaning,
+          services
+            .filter(({ requires = [] }) => requires.includes(provides))
+            .map((asker) => asker.name)
+            .join(', '),
+          `\`${operation.permission}\``,
+          `${operation.timeout_ms} ms`,
+          operation.idempotent ? 'yes' : 'no',
+        ]),
+  );
+  return page(
+    'Services',
+    'the manifest of each service and the routes that it registers',
+    'Who asks whom (solid: it waits for an answer) and who hears of what happens (dotted: events). Nobody else knows of anybody: a service that asks what its manifest does not say does not start.\n',
+    `\`\`\`mermaid\nflowchart LR\n${[
+      ...services.map(({ name }) => `  ${node(name)}["${name}"]`),
+      ...(hears.some((edge) => edge.startsWith('  platform')) ? ['  platform["the platform"]'] : []),
+      ...asks,
+      ...hears,
+    ].join('\n')}\n\`\`\`\n`,
+    `## Ports\n\n${table(
+      [
+        'operation',
+        'what it does',
+        'asked by',
+        'permission of whomever it is for',
+        'at most',
+        'may be asked again',
+      ],
+      operations,
+    )}`,
+    `## Consumers\n\n${
+      seen.consumers.length === 0
+        ? 'No service hears events of another so far.\n'
+        : table(
+            ['service', 'consumer', 'hears'],
+            seen.consumers.map(({ service, name, types }) => [
+              service,
+              `\`${name}\``,
+              types.map((type) => `\`${type}\``).join(' '),
+            ]),
+          )
+    }`,
+    `## Paths\n\nWhere services run apart, a proxy in front sends each request to a process that runs the service of its path: the first of these expressions that matches, as NGINX and most proxies read them. Every other path is answered by any process, but \`/internal/\`, \`/metrics\`, \`/livez\` and \`/readyz\`, which stay inside.\n\n${table(
+      ['path', 'service'],
+      sentTo.map((routed) => [`\`${patternOf(routed)}\``, routed.service]),
+    )}`,
+  );
+}
+
 /** The OpenAPI document of a server that is booted for it, on a PostgreSQL of its own, and stopped again. */
-async function openApiOf(data_dir: string): Promise<string> {
+async function openApiOf(data_dir: string, seen: Seen): Promise<string> {
   const server = await startEmbeddedPostgres({ data_dir, settings: { fsync: 'off' } });
   try {
     const config = readConfig({ DATABASE_URL: server.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error' });
-    const running = await boot(config, services);
+    const running = await boot(config, noting(services, seen));
     try {
       return generatedOpenApi(running.app);
     } finally {
@@ -163,7 +250,8 @@ async function openApiOf(data_dir: string): Promise<string> {
 
 const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-docs-'));
 try {
-  const openApi = await openApiOf(data_dir);
+  const seen: Seen = { routes: new Map(), consumers: [] };
+  const openApi = await openApiOf(data_dir, seen);
   const paths = Value.Parse(Paths, JSON.parse(openApi));
   const asyncApi = `${JSON.stringify(asyncApiOf(eventTypesOf(services), 'http://localhost:8080'), null, 2)}\n`;
   const published = join(folder, 'asyncapi.json');
@@ -182,6 +270,7 @@ try {
     'errors.md': errorsPage(),
     'routes.md': routesPage(paths),
     'permissions.md': permissionsPage(paths),
+    'services.md': servicesPage(paths, seen),
   };
   for (const [name, text] of Object.entries(files)) {
     const path = join(folder, name);

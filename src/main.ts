@@ -24,7 +24,8 @@ async function main(): Promise<void> {
       if (stopping) return;
       stopping = true;
       say(`${signal}: answering what is under way, then stopping`);
-      running.stop().then(
+      const stopped = running.drain().then(() => running.stop());
+      stopped.then(
         () => process.exit(0),
         (error: unknown) => {
           console.error(error);
@@ -34,7 +35,11 @@ async function main(): Promise<void> {
     });
   }
 
-  const demo = config.demo ? await openDemo(running, config, (line) => say(`  ${line}`)) : undefined;
+  // The demo is made by requests to every service.
+  const demo =
+    config.demo && config.services === 'all'
+      ? await openDemo(running, config, (line) => say(`  ${line}`))
+      : undefined;
   say('');
   say(`financialapi is ready at ${running.url}`);
   say(`  start here     ${running.url}/`);

@@ -20,13 +20,14 @@ after(async () => {
 
 const schemas = ['platform', ...services.map(({ name }) => name)];
 
-/** Tables that belong to no tenant: of hashes, counts and times, looked up before it is known whose they are. */
+/** Tables that belong to no tenant: of hashes, counts, times and processes, looked up before it is known whose they are. */
 const withoutTenant: string[] = [
   'identity.passkey_challenges',
   'identity.sign_in_throttles',
   'platform.outboxes',
   'platform.consumer_offsets',
   'identity.used_proofs',
+  'platform.instances',
 ];
 
 /** Tables of a tenant as a whole, in which the environment is something that a row says and not whose it is. */

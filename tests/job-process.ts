@@ -5,7 +5,9 @@
 import { Client } from 'pg';
 import { boot } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
+import { provide } from '../src/platform/port/port.ts';
 import { defineService } from '../src/platform/service.ts';
+import { ledgerPort } from '../src/services/ledger/contract.ts';
 import { services } from '../src/services.ts';
 
 const url = process.env['DATABASE_URL'] ?? '';
@@ -31,7 +33,9 @@ const traced = defineService({
     'ledger.tick': { meaning: 'Runs all the time', per: 'system', schedule: { every_s: 1 } },
     'ledger.slow': { meaning: 'Runs until the gate is open', per: 'tenant', schedule: { cron: '0 0 1 1 *' } },
   },
+  provides: ledgerPort,
   start: () => ({
+    port: provide(ledgerPort, { plantSeed: () => Promise.reject(new Error('nothing is planted here')) }),
     routes: async () => {},
     jobs: {
       'ledger.tick': {

@@ -7,8 +7,10 @@ import { createKey } from '../src/platform/access/access.ts';
 import { createInstallation } from '../src/platform/access/tenant.ts';
 import type { Scope } from '../src/platform/db.ts';
 import type { JobRun } from '../src/platform/job/job.ts';
+import { provide } from '../src/platform/port/port.ts';
 import { refuse } from '../src/platform/problem.ts';
 import { defineService } from '../src/platform/service.ts';
+import { ledgerPort } from '../src/services/ledger/contract.ts';
 import { services } from '../src/services.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
@@ -55,7 +57,9 @@ const bank = defineService({
     },
     'ledger.whole': { meaning: 'Runs for everybody', per: 'system', schedule: { every_s: 1 } },
   },
+  provides: ledgerPort,
   start: () => ({
+    port: provide(ledgerPort, { plantSeed: () => Promise.reject(new Error('nothing is planted here')) }),
     routes: async () => {},
     jobs: {
       'ledger.nightly': handler('ledger.nightly'),

@@ -24,12 +24,15 @@ export interface ServerProcess {
 }
 
 /**
- * Starts `src/main.ts` and resolves once it answers requests.
+ * Starts `src/main.ts`, or a program that says the same when it is ready, and resolves once it answers requests.
  *
  * @param settings what it finds in its environment, beside PATH
  */
-export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [main], {
+export async function startServer(
+  settings: Record<string, string>,
+  program: string = main,
+): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [program], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', PORT: '0', LOG_LEVEL: 'error', ...settings },
   });

@@ -1,5 +1,7 @@
 /** Starts the named services on one database and one HTTP server, in order, and stops them in the other. */
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
@@ -26,6 +28,8 @@ import { type Config, StartupError } from './config.ts';
 import { limitConnections } from './connections.ts';
 import { openCors } from './cors.ts';
 import { type Database, openDatabase } from './db.ts';
+import { openDiscovery } from './discovery/discovery.ts';
+import { announce, type Registration } from './discovery/registry.ts';
 import { type Api, buildServer } from './http.ts';
 import { refuse as refuseJob } from './job/errors.ts';
 import type { JobTypes } from './job/job.ts';
@@ -40,10 +44,13 @@ import { mountMetrics, openMetrics } from './metrics.ts';
 import { type MigrationSource, migrate } from './migrate.ts';
 import { openOutgoing } from './outgoing.ts';
 import { mountPages } from './page.ts';
+import { inOrderOfPorts } from './port/graph.ts';
+import { openPorts } from './port/ports.ts';
+import { openRemote } from './port/remote.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
 import { openSandboxes, type Seeds } from './sandbox.ts';
-import type { RunningService, Service } from './service.ts';
+import type { RunningService, Service, ServiceContext } from './service.ts';
 
 export interface Running {
   app: Api;
@@ -55,6 +62,11 @@ export interface Running {
   platform: Database;
   /** Says that something was written into an outbox. */
   wakeRelay: () => void;
+  /**
+   * Says that the process is about to stop, where whoever sends requests looks for it, and goes on answering for
+   * DRAIN_DELAY_MS. What it answers closes the connection that it came by.
+   */
+  drain(): Promise<void>;
   /** Answers what is under way, stops the services and, where it is ours, PostgreSQL. */
   stop(): Promise<void>;
 }
@@ -132,6 +144,41 @@ function chosen(services: readonly Service[], names: Config['services']): Servic
   return services.filter(({ name }) => names.includes(name));
 }
 
+/** What the services of this process ask of others, and others of them. */
+function portsBetween(
+  services: readonly Service[],
+  started: readonly Service[],
+  { service_token_keys }: Config,
+): { elsewhere: string[] } {
+  const runsHere = (name: string) => started.some((service) => service.name === name);
+  const asked = (askers: readonly Service[]) =>
+    askers.flatMap(({ requires = [] }) => requires.map(({ service }) => service));
+  const elsewhere = [...new Set(asked(started).filter((name) => !runsHere(name)))];
+  const others = services.filter(({ name }) => !runsHere(name));
+  if (service_token_keys.length === 0 && [...elsewhere, ...asked(others).filter(runsHere)].length > 0) {
+    throw new StartupError(
+      'SERVICE_TOKEN_KEY is not set, by which services that run in different processes know each other; set the same one in all of them (openssl rand -base64 32)',
+    );
+  }
+  return { elsewhere };
+}
+
+/** What to say of an address that is none here; undefined where every service is. */
+function otherPlaces(services: readonly Service[], started: readonly Service[]): string | undefined {
+  const names = (list: readonly Service[]) => list.map(({ name }) => name).join(', ');
+  const others = services.filter((service) => !started.includes(service));
+  return others.length === 0
+    ? undefined
+    : `This process runs ${names(started)}; ${names(others)} ${others.length === 1 ? 'runs' : 'run'} elsewhere, and may have it.`;
+}
+
+/** Where other processes reach this one. */
+function instanceUrl({ instance_url, host }: Config, port: number): string {
+  if (instance_url !== undefined) return instance_url;
+  const name = host === '0.0.0.0' || host === '::' ? hostname() : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
+
 async function database(
   config: Config,
   progress: (line: string) => void,
@@ -180,7 +227,9 @@ export async function boot(
 
   try {
     const log = openLog(config.log_level, options.logStream);
-    const started = chosen(services, config.services);
+    const named = chosen(services, config.services);
+    const started = inOrderOfPorts(services).filter((service) => named.includes(service));
+    const { elsewhere } = portsBetween(services, started, config);
     const server = await database(config, progress);
     undo.push(() => server.stop());
 
@@ -205,7 +254,7 @@ export async function boot(
       return db;
     };
     const platform = open('platform');
-    const permissions = openPermissions(permissionsOf(started));
+    const permissions = openPermissions(permissionsOf(services));
     const access = openAccess(platform, {
       permissions,
       onError: (error) => log.warn({ err: error }, 'which keys were used could not be noted'),
@@ -247,6 +296,13 @@ export async function boot(
       cors,
       ...(options.bare === true ? {} : { limits, masks: true }),
       trustProxy: config.trust_proxy,
+      elsewhere: otherPlaces(services, started),
+    });
+    let isDraining = false;
+    app.addHook('onSend', (_request, reply, payload, done) => {
+      // Whoever has a connection open makes the next one to another process.
+      if (isDraining) reply.header('connection', 'close');
+      done(null, payload);
     });
     mountMetrics(app, metrics);
     const audit = openAuditTrail({ db: platform, log, metrics });
@@ -271,7 +327,7 @@ export async function boot(
         () => Object.fromEntries([...pools].map(([role, db]) => [role, db.connections()[state]])),
       );
     }
-    const catalogue = problemsOf(started);
+    const catalogue = problemsOf(services);
     await mountPages(app, {
       access,
       catalogue,
@@ -290,8 +346,13 @@ export async function boot(
         {},
         otherJobs,
         options.bare === true ? {} : { 'platform.attend_proposals': attendProposals },
-        ...started.map((service) => service.jobs ?? {}),
+        ...services.map((service) => service.jobs ?? {}),
       ) satisfies JobTypes,
+      own: [
+        ...Object.keys(otherJobs),
+        ...(options.bare === true ? [] : ['platform.attend_proposals']),
+        ...started.flatMap((service) => Object.keys(service.jobs ?? {})),
+      ],
     });
     jobs.handle(ownHandlers(platform, config));
     if (options.bare !== true) {
@@ -344,7 +405,7 @@ export async function boot(
       }),
     );
     await app.register(heldRoutes({ db: platform, wake: events.wakeConsumers }));
-    const running: RunningService[] = [];
+    const running = new Map<Service, RunningService>();
     let ready = false;
     app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'ok' }));
     app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
@@ -352,41 +413,78 @@ export async function boot(
         () => true,
         () => false,
       );
-      if (!ready || !reachable) reply.code(503);
+      const isReady = ready && !isDraining && reachable;
+      if (!isReady) reply.code(503);
       return {
-        status: ready && reachable ? 'ok' : 'unavailable',
+        status: isReady ? 'ok' : isDraining ? 'draining' : 'unavailable',
         database: reachable ? 'ok' : 'unreachable',
       };
     });
+    const discovery = openDiscovery({ config, db: platform, services: elsewhere, log, metrics });
+    undo.push(() => discovery.stop());
+    const remote = openRemote({
+      instancesOf: (service) => discovery.instancesOf(service),
+      tokenFor: (from, caller, service) => tokens.serviceToken(from, caller, service),
+      problems: catalogue,
+    });
+    undo.push(() => remote.stop());
+    const ports = openPorts({
+      audit,
+      log,
+      metrics,
+      tokens,
+      local: started.map(({ name }) => name),
+      remote,
+    });
+    await app.register(ports.routes);
+    const contextOf = ({ name, requires = [] }: Service, db: Database): ServiceContext => ({
+      db,
+      permissions,
+      config,
+      log: log.child({ service: name }),
+      metrics,
+      audit,
+      limits,
+      outgoing,
+      serviceToken: (caller, audience) => tokens.serviceToken(name, caller, audience),
+      events: eventCatalogue,
+      port: (port) => {
+        if (!requires.some(({ service }) => service === port.service))
+          throw new Error(`${name} asks ${port.service}, which its manifest does not require`);
+        return ports.askFor(name, port);
+      },
+      wakeRelay: events.wakeRelay,
+      scopes: () => listScopes(platform),
+      now: (scope) => sandboxes.now(scope),
+      sandboxes,
+      seeds: options.seeds ?? {},
+      publicUrl,
+    });
     for (const service of started) {
       const db = open(service.name);
-      const instance = await service.start({
-        db,
-        permissions,
-        config,
-        log: log.child({ service: service.name }),
-        metrics,
-        audit,
-        limits,
-        outgoing,
-        serviceToken: (caller, audience) => tokens.serviceToken(service.name, caller, audience),
-        events: eventCatalogue,
-        wakeRelay: events.wakeRelay,
-        scopes: () => listScopes(platform),
-        now: (scope) => sandboxes.now(scope),
-        sandboxes,
-        seeds: options.seeds ?? {},
-        publicUrl,
-      });
-      running.push(instance);
+      const instance = await service.start(contextOf(service, db));
+      running.set(service, instance);
+      undo.push(() => instance.stop());
+      if (service.provides?.service !== instance.port?.port.service)
+        throw new Error(`${service.name} provides another port than its manifest says`);
+      if (instance.port !== undefined) ports.provide(instance.port);
       for (const authenticator of instance.authenticators ?? []) access.addAuthenticator(authenticator);
       if (instance.jobs !== undefined) jobs.handle(instance.jobs);
-      undo.push(() => instance.stop());
-      await app.register(instance.routes);
       for (const consumer of instance.consumers ?? []) {
         const consuming = await events.consume(consumer, db);
         undo.push(() => consuming.stop());
       }
+    }
+
+    // Routes come in the order of the list, as the reference shows them, whichever service starts first.
+    for (const service of named) {
+      const instance = running.get(service);
+      if (instance !== undefined) await app.register(instance.routes);
+    }
+    for (const service of services.filter((each) => !started.includes(each))) {
+      if (service.authenticatorsElsewhere === undefined) continue;
+      const found = await service.authenticatorsElsewhere(contextOf(service, open(service.name)));
+      for (const authenticator of found) access.addAuthenticator(authenticator);
     }
 
     limitConnections(app.server, config);
@@ -404,16 +502,39 @@ export async function boot(
       throw error;
     });
     const [address] = app.addresses();
-    url = config.public_url ?? `http://localhost:${typeof address === 'object' ? address.port : config.port}`;
+    const port = typeof address === 'object' ? address.port : config.port;
+    url = config.public_url ?? `http://localhost:${port}`;
     undo.push(() => jobs.stop());
     await jobs.start();
+    if (elsewhere.length > 0) progress(`looking for ${elsewhere.join(', ')}`);
+    await discovery.found();
     ready = true;
+    let registration: Registration | undefined;
+    if (config.discovery === 'registry') {
+      const registered = await announce({
+        db: platform,
+        url: instanceUrl(config, port),
+        services: started.map(({ name }) => name),
+        log,
+      });
+      registration = registered;
+      undo.push(() => registered.leave());
+    }
     return {
       app,
       url,
       databaseUrl: server.url,
       platform,
       wakeRelay: events.wakeRelay,
+      drain: async () => {
+        isDraining = true;
+        await registration
+          ?.drain()
+          .catch((error: unknown) =>
+            log.warn({ err: error }, 'the registry does not know that this process is about to stop'),
+          );
+        await sleep(config.drain_delay_ms);
+      },
       stop: async () => {
         ready = false;
         const timeout = setTimeout(() => app.server.closeAllConnections(), config.drain_timeout_ms);

@@ -46,7 +46,45 @@ test('with nothing set, every setting has its documented default', () => {
     kafka_topic_partitions: 12,
     kafka_topic_replication: 3,
     kafka_content_mode: 'binary',
+    drain_delay_ms: 1_000,
+    discovery: 'registry',
+    services_at: {},
+    service_addresses: {},
+    instance_url: undefined,
+    discovery_timeout_ms: 60_000,
   });
+});
+
+test('addresses of services are read from a list, and from variables in the way of Kubernetes', () => {
+  const SERVICES_AT = 'ledger=http://10.0.0.5:8000, https://ledger.example ;credit-limits=http://[::1]:1';
+  assert.deepEqual(readConfig({ SERVICES_AT }).services_at, {
+    ledger: ['http://10.0.0.5:8000', 'https://ledger.example'],
+    'credit-limits': ['http://[::1]:1'],
+  });
+  for (const wrong of [
+    'ledger',
+    'ledger=',
+    'ledger=10.0.0.5',
+    'ledger=http://a/b',
+    'a=http://b;a=http://c',
+  ]) {
+    assert.throws(() => readConfig({ SERVICES_AT: wrong }), /SERVICES_AT is .*name=URL,URL/, wrong);
+  }
+  const variables = {
+    LEDGER_SERVICE_HOST: '10.0.0.5',
+    LEDGER_SERVICE_PORT: '8000',
+    CREDIT_LIMITS_SERVICE_HOST: '::1',
+    CREDIT_LIMITS_SERVICE_PORT: '1',
+    HALF_SERVICE_HOST: 'half',
+  };
+  assert.deepEqual(readConfig(variables).service_addresses, {
+    ledger: ['http://10.0.0.5:8000'],
+    'credit-limits': ['http://[::1]:1'],
+  });
+  assert.throws(
+    () => readConfig({ LEDGER_SERVICE_HOST: 'a b', LEDGER_SERVICE_PORT: '1' }),
+    /LEDGER_SERVICE_HOST and LEDGER_SERVICE_PORT are "a b" and "1"/,
+  );
 });
 
 test('brokers of Kafka are host and port; what is none, or half of a way to sign in, is refused', () => {
@@ -85,9 +123,11 @@ test('the documentation of a setting with a plain default names the value that i
         'kafka_sasl_mechanism',
         'kafka_sasl_user',
         'kafka_sasl_password',
+        'services_at',
+        'instance_url',
       ].includes(key),
   );
-  assert.equal(plain.length, 24);
+  assert.equal(plain.length, 27);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 

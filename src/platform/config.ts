@@ -27,6 +27,7 @@ export type Config = {
   statement_timeout_ms: number;
   lock_timeout_ms: number;
   drain_timeout_ms: number;
+  drain_delay_ms: number;
   /** Undefined: `http://localhost:` and the port that is really listened on, which `PORT=0` leaves to the system. */
   public_url: string | undefined;
   /** Undefined: each process counts requests for itself. */
@@ -70,6 +71,15 @@ export type Config = {
   push_provider_url: string | undefined;
   push_provider_token: string | undefined;
   notifications_kept_days: number;
+  /** How services that run in other processes are found. */
+  discovery: (typeof waysToDiscover)[number];
+  /** Addresses of services, by name. */
+  services_at: Readonly<Record<string, readonly string[]>>;
+  /** Addresses that the environment names in the way of Kubernetes, by the name of the service. */
+  service_addresses: Readonly<Record<string, readonly string[]>>;
+  /** Where other processes reach this one. Undefined: `http://`, HOST and the port that is really listened on. */
+  instance_url: string | undefined;
+  discovery_timeout_ms: number;
 };
 
 export type Setting<T> = {
@@ -163,6 +173,29 @@ function keyList(name: string, fallback: string, meaning: string): Setting<reado
 const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 const day_ms = 86_400_000;
+
+const waysToDiscover = ['registry', 'static', 'environment'] as const;
+
+/** The origin of an http or https URL that has nothing else. */
+function originOf(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== '') return undefined;
+  return url.pathname + url.search + url.hash === '/' ? url.origin : undefined;
+}
+
+/** `ledger=http://10.0.0.5:8000,http://10.0.0.6:8000;identity=…` */
+function parseServicesAt(text: string): Record<string, readonly string[]> | undefined {
+  const found: Record<string, readonly string[]> = {};
+  for (const part of text.split(';')) {
+    const [name = '', list = '', ...rest] = part.trim().split('=');
+    const origins = list.split(',').map((url) => originOf(url.trim()));
+    const known = origins.filter((origin) => origin !== undefined);
+    if (!/^[a-z][a-z0-9-]*$/.test(name) || name in found || rest.length > 0) return undefined;
+    if (known.length < origins.length) return undefined;
+    found[name] = known;
+  }
+  return found;
+}
 
 const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
 
@@ -281,6 +314,11 @@ export const settings = {
     'DRAIN_TIMEOUT_MS',
     { fallback: 10_000, min: 0, max: day_ms },
     'Longest that requests under way may take to finish after SIGTERM, in milliseconds.',
+  ),
+  drain_delay_ms: integer(
+    'DRAIN_DELAY_MS',
+    { fallback: 1_000, min: 0, max: day_ms },
+    'How long after SIGTERM everything is still answered, while /readyz says that the process is about to stop: longer than whoever sends requests takes to notice. Other processes of the installation look twice a second.',
   ),
   public_url: {
     name: 'PUBLIC_URL',
@@ -492,6 +530,39 @@ export const settings = {
     { fallback: 90, min: 1, max: 36_500 },
     'Days that what a notification said, and where it was sent, is kept after it was.',
   ),
+  discovery: {
+    name: 'DISCOVERY',
+    meaning:
+      'How services that run in other processes are found: registry, a table of the database in which each process announces itself; static, by SERVICES_AT; environment, by variables such as LEDGER_SERVICE_HOST and LEDGER_SERVICE_PORT, as Kubernetes sets them.',
+    default: 'registry',
+    accepted: `one of ${waysToDiscover.join(', ')}`,
+    secret: false,
+    fallback: () => 'registry',
+    parse: (value) => waysToDiscover.find((way) => way === value),
+  } satisfies Setting<(typeof waysToDiscover)[number]>,
+  services_at: {
+    name: 'SERVICES_AT',
+    meaning: 'Where services are that run in other processes, with DISCOVERY=static.',
+    default: 'none',
+    accepted: 'name=URL,URL for each service, separated by semicolons; http or https URLs without a path',
+    secret: false,
+    fallback: () => ({}),
+    parse: parseServicesAt,
+  } satisfies Setting<Readonly<Record<string, readonly string[]>>>,
+  instance_url: {
+    name: 'INSTANCE_URL',
+    meaning: 'Address at which the other processes of the installation reach this one, for the registry.',
+    default: 'http://, HOST and the port; the name of the machine where HOST is 0.0.0.0 or ::',
+    accepted: 'an http or https URL without a path',
+    secret: false,
+    fallback: () => undefined,
+    parse: originOf,
+  } satisfies Setting<string | undefined>,
+  discovery_timeout_ms: integer(
+    'DISCOVERY_TIMEOUT_MS',
+    { fallback: 60_000, min: 0, max: day_ms },
+    'Longest that the start waits for the services that are asked from here to be found, so that it does not matter which process is started first.',
+  ),
 };
 
 /** An address, or a network in CIDR notation. */
@@ -564,7 +635,31 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     push_provider_url: read(settings.push_provider_url),
     push_provider_token: read(settings.push_provider_token),
     notifications_kept_days: read(settings.notifications_kept_days),
+    drain_delay_ms: read(settings.drain_delay_ms),
+    discovery: read<(typeof waysToDiscover)[number]>(settings.discovery),
+    services_at: read<Readonly<Record<string, readonly string[]>>>(settings.services_at),
+    service_addresses: serviceAddresses(env),
+    instance_url: read<string | undefined>(settings.instance_url),
+    discovery_timeout_ms: read(settings.discovery_timeout_ms),
   };
+}
+
+/** What Kubernetes says of its services: `CREDIT_LIMITS_SERVICE_HOST` and `CREDIT_LIMITS_SERVICE_PORT`, by our names. */
+function serviceAddresses(env: Environment): Record<string, readonly string[]> {
+  const found: Record<string, readonly string[]> = {};
+  for (const [variable, host = ''] of Object.entries(env)) {
+    const [, name] = /^([A-Z][A-Z0-9_]*)_SERVICE_HOST$/.exec(variable) ?? [];
+    const port = env[`${name}_SERVICE_PORT`]?.trim() ?? '';
+    if (name === undefined || host.trim() === '' || port === '') continue;
+    const address = originOf(`http://${isIP(host.trim()) === 6 ? `[${host.trim()}]` : host.trim()}:${port}`);
+    if (address === undefined) {
+      throw new StartupError(
+        `${variable} and ${name}_SERVICE_PORT are ${JSON.stringify(host)} and ${JSON.stringify(port)}; accepted: a host and a port`,
+      );
+    }
+    found[name.toLowerCase().replaceAll('_', '-')] = [address];
+  }
+  return found;
 }
 
 /** A secret's value, from the variable or from the file that `NAME_FILE` names, as containers are given secrets. */

@@ -44,6 +44,8 @@ declare module 'fastify' {
     sensitive?: boolean;
     /** Whether the route confines a caller whose grant is narrowed to labels; such a grant does not count elsewhere. */
     heeds_labels?: boolean;
+    /** A route for other processes of the installation alone: by a service's token, and counted as nobody's request. */
+    internal?: true;
     /** A route by which limits are read and mended: it has a limit of its own, so that nobody locks themselves out. */
     administers_limits?: boolean;
   }
@@ -79,6 +81,8 @@ export interface HttpOptions {
   cors?: Pick<Cors, 'answerPreflight' | 'admit' | 'refuse'>;
   /** Absent: nothing is limited. */
   limits?: RequestLimits;
+  /** Where else an address may be that is none here. */
+  elsewhere?: string | undefined;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are in a row, or their networks. */
   trustProxy?: number | readonly string[] | undefined;
 }
@@ -349,10 +353,16 @@ function enter(
   reply: FastifyReply,
   { access, limits, cors }: Pick<HttpOptions, 'access' | 'limits' | 'cors'>,
 ): Promise<void> | void {
-  if (!isOfApi(request)) return limits?.arrive(request, reply);
+  const isInternal = request.routeOptions.config.internal === true;
+  if (!isOfApi(request) && !isInternal) return limits?.arrive(request, reply);
   if (cors !== undefined && isPreflight(request)) return answerPreflight(request, reply, { limits, cors });
   const crosses = cors !== undefined && request.headers.origin !== undefined && !comesFromOwnPage(request);
   const admitted = (found: Caller): Promise<void> | void => {
+    if (isInternal) {
+      // What the client asked was counted where it came in. Who is no service is told so by the route.
+      request.caller = found;
+      return;
+    }
     if (!crosses) return admit(request, reply, found, limits);
     request.caller = found;
     return cors.admit(request, reply, found).then(() => admit(request, reply, found, limits));
@@ -579,7 +589,13 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
       (method) => app.findRoute({ method, url: path }) !== null,
     );
     if (allowed.length === 0) {
-      return sendProblem(request, reply, refuse('not_found', `Nothing is at ${path}.`), options.publicUrl());
+      const elsewhere = options.elsewhere === undefined ? '' : ` ${options.elsewhere}`;
+      return sendProblem(
+        request,
+        reply,
+        refuse('not_found', `Nothing is at ${path}.${elsewhere}`),
+        options.publicUrl(),
+      );
     }
     reply.header('allow', allowed.join(', '));
     return sendProblem(

@@ -197,6 +197,12 @@ export const refuse = defineProblems({
     meaning:
       'It cannot be reached, or is so busy that a lock or a statement took too long. For a read: retry after `Retry-After` seconds. For a write: whether it was carried out may be unknown; retry with the same Idempotency-Key and the outcome is told, never done twice.',
   },
+  service_unavailable: {
+    status: 503,
+    title: 'Another service does not answer now',
+    meaning:
+      'The request needs an answer of another service of the installation, which cannot be reached, is just starting or stopping, or took too long. For a read: retry after `Retry-After` seconds. For a write: retry with the same Idempotency-Key after `Retry-After` seconds; what was done already is not done again.',
+  },
   internal_error: {
     status: 500,
     title: 'An error of ours',

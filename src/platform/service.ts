@@ -15,14 +15,15 @@ import type { JobHandlers, JobTypes } from './job/job.ts';
 import type { ReadLimits } from './limits/limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outgoing } from './outgoing.ts';
+import type { Ask, Operations, Port, ProvidedPort } from './port/port.ts';
 import type { ProblemType } from './problem.ts';
 import type { EncryptedColumn } from './reencryption.ts';
 import type { Sandboxes, Seeds } from './sandbox.ts';
 
-interface ServiceContext {
+export interface ServiceContext {
   /** The database under the service's own role. */
   db: Database;
-  /** Every permission that a service of this process declares. */
+  /** Every permission that there is. */
   permissions: PermissionCatalogue;
   config: Config;
   log: FastifyBaseLogger;
@@ -33,10 +34,12 @@ interface ServiceContext {
   limits: ReadLimits;
   /** Sends requests to addresses that others chose. Nothing else of a service may. */
   outgoing: Outgoing;
-  /** A token with which this service calls another for a caller, as `Authorization: Service …`; good for a minute. */
+  /** A token with which this service calls one for a caller, as `Authorization: Service …`; good for a minute. */
   serviceToken: (caller: Caller, audience: string) => Promise<string>;
   /** The events that there are, and how each is shown to whom. */
   events: EventCatalogue;
+  /** How to ask another service, wherever it runs. Its port has to be among those that the manifest requires. */
+  port: <Own extends Operations>(port: Port<Own>) => Ask<Own>;
   /** Says that the service wrote into its outbox outside of a request, so that it is carried at once. */
   wakeRelay: () => void;
   /** Every tenant and environment, for work that no caller asked for. */
@@ -52,6 +55,8 @@ interface ServiceContext {
 }
 
 export interface RunningService {
+  /** What answers the port that the manifest provides. */
+  port?: ProvidedPort;
   /** Mounted at the root: paths are written out in full. */
   routes: FastifyPluginAsync;
   /** Ways to know callers that the service adds to the platform's own. */
@@ -83,6 +88,15 @@ export interface Service {
   publishes?: EventTypes;
   /** Its columns of ciphertexts, so that they can be encrypted anew when the key rotates. */
   encrypted?: readonly EncryptedColumn[];
+  /** What other services may ask of it. */
+  provides?: Port;
+  /** What it asks of others. It starts after them. */
+  requires?: readonly Port[];
+  /**
+   * The ways to know callers that it adds to the platform's own, for a process in which it does not run: its tables are in
+   * the database, and whoever is signed in is known to every process.
+   */
+  authenticatorsElsewhere?(context: ServiceContext): Promise<readonly Authenticator[]>;
   start(context: ServiceContext): Promise<RunningService> | RunningService;
 }
 

@@ -52,12 +52,62 @@ const Claims = Type.Object({
   }),
 });
 
+type Claims = Static<typeof Claims>;
+
 export interface ServiceTokens {
   /** A token with which `service` calls the service `audience` for a caller. */
   serviceToken(service: string, caller: Caller, audience: string): Promise<string>;
+  /** The caller that such a token stands for, without the way through a token: both services are in this process. */
+  actingFor(service: string, caller: Caller): Caller;
   /** Knows the callers of `Authorization: Service …` that are meant for one of the services of this process. */
   authenticator(services: readonly string[], tenants: Suspensions): Authenticator;
 }
+
+/** What a service may do for a caller: all that the caller may, for as long as a token is good. */
+function claimsFor(service: string, caller: Caller): Omit<Claims, 'jti'> {
+  const until_s = Math.floor(Date.now() / 1_000) + LIFETIME_S;
+  const ends_s = Math.floor((caller.expires_at_ms ?? Number.POSITIVE_INFINITY) / 1_000);
+  const { tenant_id, environment, tenant_name, base_currency, plan, limits_id } = caller;
+  return {
+    sub: `service:${service}`,
+    exp: Math.min(until_s, ends_s),
+    tenant_id,
+    environment,
+    tenant_name,
+    base_currency,
+    plan,
+    ...(limits_id === undefined ? {} : { limits_id }),
+    permissions: [...caller.permissions],
+    narrowed: caller.narrowed.map(({ permissions, labels }) => ({
+      permissions: [...permissions],
+      labels,
+    })),
+    // Of a service that was called itself, whoever began it.
+    on_behalf_of: (caller.principal.kind === 'service' ? caller.on_behalf_of : undefined) ?? caller.principal,
+  };
+}
+
+function callerOf(claims: Omit<Claims, 'jti'>): Caller {
+  return {
+    tenant_id: claims.tenant_id,
+    environment: claims.environment,
+    principal: { kind: 'service', id: claims.sub, name: claims.sub.slice('service:'.length) },
+    on_behalf_of: claims.on_behalf_of,
+    tenant_name: claims.tenant_name,
+    base_currency: claims.base_currency,
+    permissions: new Set(claims.permissions),
+    narrowed: claims.narrowed.map(({ permissions, labels }) => ({
+      permissions: new Set(permissions),
+      labels,
+    })),
+    ...(claims.limits_id === undefined ? {} : { limits_id: claims.limits_id }),
+    plan: claims.plan,
+    expires_at_ms: (claims.exp + TOLERANCE_S) * 1_000,
+  };
+}
+
+/** The parameters of an internal route. */
+const OfPort = Type.Object({ service: Type.String() });
 
 /** Names a key without telling anything of it. */
 const idOf = (key: Buffer) => hash('sha256', key, 'hex').slice(0, 8);
@@ -70,7 +120,7 @@ export function openServiceTokens(keys: readonly [Buffer, ...Buffer[]]): Service
   const [signing] = keys;
   const known = new Map(keys.map((key) => [idOf(key), key]));
 
-  async function claimsOf(token: string, services: readonly string[]): Promise<Static<typeof Claims>> {
+  async function claimsOf(token: string, services: readonly string[]): Promise<Claims> {
     let payload: unknown;
     try {
       ({ payload } = await jwtVerify(
@@ -100,57 +150,31 @@ export function openServiceTokens(keys: readonly [Buffer, ...Buffer[]]): Service
 
   return {
     serviceToken(service, caller, audience) {
-      const until_s = Math.floor(Date.now() / 1_000) + LIFETIME_S;
-      const ends_s = Math.floor((caller.expires_at_ms ?? Number.POSITIVE_INFINITY) / 1_000);
-      const { tenant_id, environment, tenant_name, base_currency, plan, limits_id } = caller;
-      return new SignJWT({
-        tenant_id,
-        environment,
-        tenant_name,
-        base_currency,
-        plan,
-        ...(limits_id === undefined ? {} : { limits_id }),
-        permissions: [...caller.permissions],
-        narrowed: caller.narrowed.map(({ permissions, labels }) => ({
-          permissions: [...permissions],
-          labels,
-        })),
-        // Of a service that was called itself, whoever began it.
-        on_behalf_of:
-          (caller.principal.kind === 'service' ? caller.on_behalf_of : undefined) ?? caller.principal,
-      })
+      const { sub, exp, ...claims } = claimsFor(service, caller);
+      return new SignJWT(claims)
         .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: idOf(signing) })
         .setIssuer(ISSUER)
-        .setSubject(`service:${service}`)
+        .setSubject(sub)
         .setAudience(audience)
         .setIssuedAt()
-        .setExpirationTime(Math.min(until_s, ends_s))
+        .setExpirationTime(exp)
         .setJti(newUuid())
         .sign(signing);
     },
+    actingFor: (service, caller) => callerOf(claimsFor(service, caller)),
     authenticator: (services, tenants) => ({
-      async identify({ headers }) {
+      async identify({ headers, params, routeOptions }) {
         const [, token] = scheme.exec(headers.authorization ?? '') ?? [];
         if (token === undefined) return undefined;
-        const claims = await claimsOf(token, services);
+        // What is asked of a port is meant for the service whose port it is, and for no other of this process.
+        const meant =
+          routeOptions.config.internal === true
+            ? services.filter((name) => Check(OfPort, params) && params.service === name)
+            : services;
+        const claims = await claimsOf(token, meant);
         // It was active when the token was made.
         await tenants.assertActive(claims.tenant_id);
-        return {
-          tenant_id: claims.tenant_id,
-          environment: claims.environment,
-          principal: { kind: 'service', id: claims.sub, name: claims.sub.slice('service:'.length) },
-          on_behalf_of: claims.on_behalf_of,
-          tenant_name: claims.tenant_name,
-          base_currency: claims.base_currency,
-          permissions: new Set(claims.permissions),
-          narrowed: claims.narrowed.map(({ permissions, labels }) => ({
-            permissions: new Set(permissions),
-            labels,
-          })),
-          ...(claims.limits_id === undefined ? {} : { limits_id: claims.limits_id }),
-          plan: claims.plan,
-          expires_at_ms: (claims.exp + TOLERANCE_S) * 1_000,
-        };
+        return callerOf(claims);
       },
       forget: () => tenants.forget(),
     }),

@@ -102,11 +102,12 @@ async function decide(
       const status = row.status === 'pending' ? 'expired' : row.status;
       throw refuse('proposal_decided', `${formatId('prp', uuid)} is ${status}.`, { proposal_status: status });
     }
-    const waitsForProposer = decision === 'approved' && routeOf(row.route)?.approval.answers_secret === true;
+    const route = routeOf(row.route);
+    const waitsForProposer = decision === 'approved' && route?.approval.answers_secret === true;
     await tx.run(
       `update platform.proposals set status = $4, decided_by = $5, decided_at = statement_timestamp(), reason = $6,
          due_at = case when $7 then expires_at when $4 = 'approved' or cardinality(reserved) > 0
-                  then statement_timestamp() + make_interval(secs => ${CARRIED_OUT_WITHIN_S}) end
+                  then statement_timestamp() + make_interval(secs => $8) end
        where tenant_id = $1 and environment = $2 and id = $3`,
       [
         caller.tenant_id,
@@ -116,6 +117,8 @@ async function decide(
         JSON.stringify(who(caller.principal)),
         reason ?? null,
         waitsForProposer,
+        // Where the service is another process's, that one is to do it at once.
+        route === undefined ? 0 : CARRIED_OUT_WITHIN_S,
       ],
     );
     const decided = await getRow(tx, caller, uuid);
@@ -332,9 +335,11 @@ export async function attend(deciding: Deciding, scope: Scope, uuid: string): Pr
     const waitsForProposer = routeOf(row.route)?.approval.answers_secret === true;
     const isExpiring =
       row.is_over && (row.status === 'pending' || (row.status === 'approved' && waitsForProposer));
+    // It was approved in a process that does not know that only the proposer may see the answer.
+    const isLeft = row.status === 'approved' && waitsForProposer && !isExpiring;
     const changed = await tx.run(
       `update platform.proposals set status = $4,
-         due_at = case when $4 = 'approved' or cardinality(reserved) > 0
+         due_at = case when $5 then expires_at when $4 = 'approved' or cardinality(reserved) > 0
                   then statement_timestamp() + make_interval(secs => ${CARRIED_OUT_WITHIN_S}) end
        where tenant_id = $1 and environment = $2 and id = $3 and due_at <= statement_timestamp()`,
       [
@@ -342,9 +347,10 @@ export async function attend(deciding: Deciding, scope: Scope, uuid: string): Pr
         scope.environment,
         uuid,
         isExpiring ? 'expired' : row.status === 'reserving' ? 'refused' : row.status,
+        isLeft,
       ],
     );
-    if (changed !== 1) return undefined;
+    if (changed !== 1 || isLeft) return undefined;
     const attended = await findRow(tx, scope, uuid);
     if (attended !== undefined && isExpiring) await addProposalEvent(tx, scope, 'expired', attended);
     return attended;

@@ -29,8 +29,10 @@ export interface JobsOptions {
   db: Database;
   log: FastifyBaseLogger;
   metrics: Metrics;
-  /** The jobs of this process. */
+  /** Every job there is. */
   types: JobTypes;
+  /** Those whose work is done in this process. */
+  own: readonly string[];
 }
 
 export interface Jobs {
@@ -113,7 +115,7 @@ class Interrupted extends Error {
 }
 
 export function openJobs(options: JobsOptions): Jobs {
-  const { url, db, log, metrics, types } = options;
+  const { url, db, log, metrics, types, own } = options;
   const handlers = new Map<string, JobHandler>();
   const stopping = new AbortController();
   for (const [name, { schedule }] of Object.entries(types)) assertSchedule(name, schedule);
@@ -417,7 +419,7 @@ export function openJobs(options: JobsOptions): Jobs {
       }
     },
     async start() {
-      for (const name of names) {
+      for (const name of own) {
         if (!handlers.has(name)) throw new Error(`the job ${name} is declared and not done`);
       }
       locks = openJobLocks(
@@ -445,6 +447,8 @@ export function openJobs(options: JobsOptions): Jobs {
         };
         await boss.createQueue(name, { ...queue, policy: 'exclusive' });
         await boss.updateQueue(name, queue);
+        // Another process does it, and this one may plan and ask for it all the same.
+        if (!own.includes(name)) continue;
         const concurrency = type.per === 'system' ? 1 : (type.concurrency ?? CONCURRENCY);
         await boss.work<Parcel>(
           name,

@@ -1,15 +1,17 @@
 import { fileURLToPath } from 'node:url';
+import type { Authenticator } from '../../platform/access/access.ts';
 import { fetchThrough } from '../../platform/outgoing.ts';
 import { openSecrets } from '../../platform/secret.ts';
-import { defineService, type Service } from '../../platform/service.ts';
+import { defineService, type Service, type ServiceContext } from '../../platform/service.ts';
+import { ledgerPort } from '../ledger/contract.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { deviceAuthenticator } from './devices/authenticator.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { encryptedColumns } from './encrypted-columns.ts';
 import { refuse } from './errors.ts';
-import { openOAuth } from './oauth/oauth.ts';
+import { type OAuth, openOAuth } from './oauth/oauth.ts';
 import type { People as OAuthPeople } from './oauth/person.ts';
-import { openPeople } from './people/people.ts';
+import { openPeople, type People } from './people/people.ts';
 import { signInRecorder } from './people/sign-in-trail.ts';
 import { permissions } from './permissions.ts';
 import { planRoutes } from './plan-routes.ts';
@@ -19,6 +21,48 @@ import { selfRoutes } from './self.ts';
 import { sandboxRoutes } from './tenants/sandbox-routes.ts';
 import { tenantRoutes } from './tenants/tenant-routes.ts';
 import { openUsedProofs } from './used-proofs.ts';
+
+/** What the service stands on, for its own process and for those that know its callers without running it. */
+async function openIdentity(
+  context: ServiceContext,
+  knownToApplications: OAuthPeople | undefined,
+): Promise<{ people: People; oauth: OAuth; authenticators: readonly Authenticator[] }> {
+  const { db, permissions, config, log, scopes, publicUrl, outgoing, audit } = context;
+  const guardedFetch = fetchThrough(outgoing);
+  const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
+  const people = await openPeople({
+    db,
+    permissions,
+    secrets,
+    config,
+    scopes,
+    publicUrl,
+    outgoing: guardedFetch,
+    onSignIn: signInRecorder({ db, audit, log }),
+  });
+  const usedProofs = openUsedProofs(db);
+  const oauth = openOAuth({
+    db,
+    permissions,
+    secrets,
+    people: knownToApplications ?? people,
+    config,
+    log,
+    scopes,
+    publicUrl,
+    fetch: guardedFetch,
+    usedProofs,
+  });
+  return {
+    people,
+    oauth,
+    authenticators: [
+      people.authenticator,
+      oauth.authenticator,
+      deviceAuthenticator({ db, permissions, usedProofs, publicUrl }),
+    ],
+  };
+}
 
 /** The service, with another way for applications to know people than their sessions. */
 export function identityWith(knownToApplications?: OAuthPeople): Service {
@@ -41,45 +85,13 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
       },
     },
     encrypted: encryptedColumns,
+    requires: [ledgerPort],
+    authenticatorsElsewhere: async (context) =>
+      (await openIdentity(context, knownToApplications)).authenticators,
     async start(context) {
-      const {
-        db,
-        permissions: catalogue,
-        config,
-        log,
-        scopes,
-        publicUrl,
-        limits,
-        sandboxes,
-        seeds,
-        outgoing,
-        audit,
-      } = context;
-      const guardedFetch = fetchThrough(outgoing);
-      const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
-      const people = await openPeople({
-        db,
-        permissions: catalogue,
-        secrets,
-        config,
-        scopes,
-        publicUrl,
-        outgoing: guardedFetch,
-        onSignIn: signInRecorder({ db, audit, log }),
-      });
-      const usedProofs = openUsedProofs(db);
-      const oauth = openOAuth({
-        db,
-        permissions: catalogue,
-        secrets,
-        people: knownToApplications ?? people,
-        config,
-        log,
-        scopes,
-        publicUrl,
-        fetch: guardedFetch,
-        usedProofs,
-      });
+      const { db, permissions: catalogue, limits, sandboxes, seeds } = context;
+      const { people, oauth, authenticators } = await openIdentity(context, knownToApplications);
+      const askLedger = context.port(ledgerPort);
       return {
         routes: async (app) => {
           await app.register(selfRoutes);
@@ -90,14 +102,10 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           await app.register(grantRoutes({ db, permissions: catalogue, personExists }));
           await app.register(planRoutes(db, limits));
           await app.register(tenantRoutes(db));
-          await app.register(sandboxRoutes({ sandboxes, seeds }));
+          await app.register(sandboxRoutes({ sandboxes, seeds, askLedger }));
           await app.register(oauth.routes);
         },
-        authenticators: [
-          people.authenticator,
-          oauth.authenticator,
-          deviceAuthenticator({ db, permissions: catalogue, usedProofs, publicUrl }),
-        ],
+        authenticators,
         jobs: {
           'identity.remove_expired_sign_ins': {
             run: async ({ signal }) => {

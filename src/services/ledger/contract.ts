@@ -1,9 +1,35 @@
-/** What others may know of the ledger: the resources it answers with, as schemas and types. */
+/** What others may know of the ledger: what it answers other services, and the resources it answers clients with. */
 import { type Static, Type } from 'typebox';
 import { Personal } from '../../platform/access/redaction.ts';
 import { Text } from '../../platform/http.ts';
 import { Id } from '../../platform/ids.ts';
 import { Currency, Money } from '../../platform/money.ts';
+import { definePort } from '../../platform/port/port.ts';
+
+export const ledgerPort = definePort({
+  service: 'ledger',
+  operations: {
+    plantSeed: {
+      meaning: 'Fills the books of a sandbox with a seed, for whoever may do each of its steps',
+      input: Type.Object(
+        {
+          seed: Type.String({ minLength: 1, maxLength: 64 }),
+          key: Type.String({
+            pattern: '^[A-Za-z0-9_-]{1,100}$',
+            description:
+              'Chosen by the caller. With the same one it goes on where it ended, and is done once',
+          }),
+        },
+        { additionalProperties: false },
+      ),
+      output: Type.Object({ requests: Type.Integer({ minimum: 0 }) }),
+      timeout_ms: 30_000,
+      idempotent: true,
+      writes: true,
+      permission: 'sandbox:reset',
+    },
+  },
+});
 
 /** Labels of the caller's own. Flat, and texts only, so that they can be searched, bounded and shown. */
 export const Metadata = Personal(

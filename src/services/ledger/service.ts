@@ -1,13 +1,18 @@
 import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import type { Caller } from '../../platform/access/caller.ts';
 import type { Metrics } from '../../platform/metrics.ts';
+import { provide } from '../../platform/port/port.ts';
 import { defineService } from '../../platform/service.ts';
 import { startAttribution } from './attribution.ts';
+import { ledgerPort } from './contract.ts';
 import { refuse } from './errors.ts';
 import { events } from './events.ts';
 import { holdExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { limitRoutes } from './limit-routes.ts';
 import { permissions } from './permissions.ts';
+import { plantSeed } from './plant-seed.ts';
 import { openPostingQueue, type PostingOptions } from './posting.ts';
 import { reportRoutes } from './report-routes.ts';
 import { routes } from './routes.ts';
@@ -59,7 +64,8 @@ export const ledger = defineService({
   },
   lock_sandbox: 'ledger.lock_sandbox',
   publishes: events,
-  start({ db, config, log, metrics, publicUrl, wakeRelay }) {
+  provides: ledgerPort,
+  start({ db, config, log, metrics, publicUrl, wakeRelay, seeds, serviceToken }) {
     const measure = measureBatches(metrics);
     const posting = openPostingQueue(db, {
       queue_limit: config.queue_limit,
@@ -74,8 +80,17 @@ export const ledger = defineService({
     const books = { db, posting };
     const sealing = startSealing({ db, log, interval_ms: 1_000 });
     const attribution = startAttribution({ db, log, interval_ms: 1_000 });
+    const mounted: { app?: FastifyInstance } = {};
     return {
+      port: provide(ledgerPort, {
+        plantSeed: async (asked, input) => {
+          if (mounted.app === undefined) throw new Error('the routes of the ledger are not there yet');
+          const tokenFor = (caller: Caller) => serviceToken(caller, 'ledger');
+          return plantSeed({ app: mounted.app, seeds, tokenFor }, asked, input);
+        },
+      }),
       routes: async (app) => {
+        mounted.app = app;
         await app.register(routes(books, publicUrl));
         await app.register(holdRoutes(books));
         await app.register(reportRoutes(books, publicUrl));

@@ -1,12 +1,14 @@
 /** Every endpoint of the sandbox: its clock, and emptying it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { assertMay } from '../../../platform/access/caller.ts';
 import { ProblemBody, Text } from '../../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../../platform/idempotency.ts';
 import { formatId, Id } from '../../../platform/ids.ts';
-import type { Clock, Reset, Sandboxes, Seed, Seeds } from '../../../platform/sandbox.ts';
+import { type Ask, callOf } from '../../../platform/port/port.ts';
+import type { Clock, Reset, Sandboxes, Seeds } from '../../../platform/sandbox.ts';
+import type { ledgerPort } from '../../ledger/contract.ts';
 import { refuse } from '../errors.ts';
 
 const MAX_SECONDS = 3_155_760_000;
@@ -68,50 +70,21 @@ function resetBody(reset: Reset): Static<typeof ResetBody> {
   };
 }
 
-/** Whatever says who is calling: the seed's requests are the caller's own. */
-const credentials = ['authorization', 'cookie', 'origin', 'sec-fetch-site', 'host', 'environment'] as const;
+export function sandboxRoutes(options: {
+  sandboxes: Sandboxes;
+  seeds: Seeds;
+  /** The ledger keeps the books that a seed fills. */
+  askLedger: Ask<(typeof ledgerPort)['operations']>;
+}): FastifyPluginAsyncTypebox {
+  const { sandboxes, seeds, askLedger } = options;
 
-/**
- * Plants a seed by requests of the caller. Their keys follow from the reset, so that a second attempt after a failure goes
- * on where the first ended.
- */
-async function plant(app: FastifyInstance, seed: Seed, request: FastifyRequest, id: string): Promise<void> {
-  let count = 0;
-  await seed.plant(async (url, body) => {
-    count += 1;
-    const answer = await app.inject({
-      method: 'POST',
-      url,
-      remoteAddress: request.ip,
-      headers: {
-        ...Object.fromEntries(
-          credentials.flatMap((name) => {
-            const value = request.headers[name];
-            return value === undefined ? [] : [[name, value]];
-          }),
-        ),
-        'idempotency-key': `seed-${id}-${count}`,
-      },
-      payload: body,
-    });
-    if (answer.statusCode >= 300) {
-      throw new Error(`a seed could not ${url}: ${answer.statusCode} ${answer.body}`);
-    }
-    return answer.json();
-  });
-}
-
-export function sandboxRoutes(options: { sandboxes: Sandboxes; seeds: Seeds }): FastifyPluginAsyncTypebox {
-  const { sandboxes, seeds } = options;
-
-  /** The seed of this name. Refuses one that there is not, or that the caller may not plant: before anything went. */
-  function seedOf(name: string, { caller }: FastifyRequest): Seed {
+  /** Refuses a seed that there is not, or that the caller may not plant: before anything went. */
+  function assertMayPlant(name: string, { caller }: FastifyRequest): void {
     const seed = Object.hasOwn(seeds, name) ? seeds[name] : undefined;
     if (seed === undefined) {
       throw refuse('unknown_seed', `There is no seed ${name}.`, { seeds: Object.keys(seeds) });
     }
     for (const permission of seed.permissions) assertMay(caller, permission, false);
-    return seed;
   }
 
   return async (app) => {
@@ -170,13 +143,14 @@ export function sandboxRoutes(options: { sandboxes: Sandboxes; seeds: Seeds }): 
         },
       },
       async (request, reply) => {
-        const { seed: name } = request.body;
-        const seed = name === undefined ? undefined : seedOf(name, request);
+        const { seed } = request.body;
+        if (seed !== undefined) assertMayPlant(seed, request);
         const attempt = attemptOf(request, '/api/v2/sandbox/reset');
-        const { reset, replayed } = await sandboxes.reset(request.caller, name, attempt);
+        const { reset, replayed } = await sandboxes.reset(request.caller, seed, attempt);
         let done = reset;
         if (seed !== undefined && reset.seeded_at === null) {
-          await plant(app, seed, request, reset.id);
+          // The reset is done and its seed is not, until this is: a repetition goes on with it.
+          await askLedger('plantSeed', callOf(request), { seed, key: reset.id });
           done = await sandboxes.noteSeeded(request.caller, reset.id);
         }
         const after = resetBody(done);
