@@ -44,6 +44,7 @@ import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
 import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service } from './service.ts';
+import { openTraces } from './trace/traces.ts';
 
 export interface Running {
   app: Api;
@@ -180,6 +181,10 @@ export async function boot(
 
   try {
     const log = openLog(config.log_level, options.logStream);
+    const metrics = openMetrics();
+    const traces = openTraces({ config, log, metrics });
+    // The last of all: what ends is traced, too.
+    undo.push(() => traces.stop());
     const started = chosen(services, config.services);
     const server = await database(config, progress);
     undo.push(() => server.stop());
@@ -212,7 +217,6 @@ export async function boot(
     });
     undo.push(() => access.stop());
     const cors = openCors(platform);
-    const metrics = openMetrics();
     const limits = openLimits(platform, {
       redis_url: config.redis_url,
       when_redis_is_away: config.limits_when_redis_is_away,
@@ -247,6 +251,7 @@ export async function boot(
       cors,
       ...(options.bare === true ? {} : { limits, masks: true }),
       trustProxy: config.trust_proxy,
+      traces,
     });
     mountMetrics(app, metrics);
     const audit = openAuditTrail({ db: platform, log, metrics });
@@ -286,6 +291,7 @@ export async function boot(
       db: platform,
       log,
       metrics,
+      traces,
       types: Object.assign(
         {},
         otherJobs,
@@ -310,7 +316,7 @@ export async function boot(
         openSuspensions(platform),
       ),
     );
-    const outgoing = openOutgoing({ allow: config.outgoing_allow });
+    const outgoing = openOutgoing({ allow: config.outgoing_allow, traces });
     undo.push(() => outgoing.stop());
     // Of all services there are, whether or not they run in this process: their tables are in the database.
     const sandboxes = openSandboxes(
@@ -327,6 +333,7 @@ export async function boot(
       config,
       log,
       metrics,
+      traces,
     });
     undo.push(() => events.stop());
     app.addHook('onResponse', ({ method }, _reply, done) => {
@@ -365,6 +372,7 @@ export async function boot(
         config,
         log: log.child({ service: service.name }),
         metrics,
+        traces,
         audit,
         limits,
         outgoing,
