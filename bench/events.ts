@@ -84,7 +84,7 @@ export async function measureEvents(url: string, tenant_id: string, total: numbe
   const bare_rows_per_s = await measureBare(url, total);
   const running = await boot(
     readConfig({ DATABASE_URL: url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error' }),
-    [...services, probeService(() => false, 'now')],
+    [...services, probeService(() => false, { from: 'now' })],
   );
   const client = new pg.Client({ connectionString: url });
   await client.connect();

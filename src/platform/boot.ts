@@ -51,6 +51,7 @@ import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
 import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service, ServiceContext } from './service.ts';
+import { openTraces } from './trace/traces.ts';
 
 export interface Running {
   app: Api;
@@ -227,6 +228,10 @@ export async function boot(
 
   try {
     const log = openLog(config.log_level, options.logStream);
+    const metrics = openMetrics();
+    const traces = openTraces({ config, log, metrics });
+    // The last of all: what ends is traced, too.
+    undo.push(() => traces.stop());
     const named = chosen(services, config.services);
     const started = inOrderOfPorts(services).filter((service) => named.includes(service));
     const { elsewhere } = portsBetween(services, started, config);
@@ -261,7 +266,6 @@ export async function boot(
     });
     undo.push(() => access.stop());
     const cors = openCors(platform);
-    const metrics = openMetrics();
     const limits = openLimits(platform, {
       redis_url: config.redis_url,
       when_redis_is_away: config.limits_when_redis_is_away,
@@ -297,6 +301,7 @@ export async function boot(
       ...(options.bare === true ? {} : { limits, masks: true }),
       trustProxy: config.trust_proxy,
       elsewhere: otherPlaces(services, started),
+      traces,
     });
     let isDraining = false;
     app.addHook('onSend', (_request, reply, payload, done) => {
@@ -342,6 +347,7 @@ export async function boot(
       db: platform,
       log,
       metrics,
+      traces,
       types: Object.assign(
         {},
         otherJobs,
@@ -371,7 +377,7 @@ export async function boot(
         openSuspensions(platform),
       ),
     );
-    const outgoing = openOutgoing({ allow: config.outgoing_allow });
+    const outgoing = openOutgoing({ allow: config.outgoing_allow, traces });
     undo.push(() => outgoing.stop());
     // Of all services there are, whether or not they run in this process: their tables are in the database.
     const sandboxes = openSandboxes(
@@ -388,6 +394,7 @@ export async function boot(
       config,
       log,
       metrics,
+      traces,
     });
     undo.push(() => events.stop());
     app.addHook('onResponse', ({ method }, _reply, done) => {
@@ -443,6 +450,7 @@ export async function boot(
       config,
       log: log.child({ service: name }),
       metrics,
+      traces,
       audit,
       limits,
       outgoing,

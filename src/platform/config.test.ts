@@ -28,6 +28,11 @@ test('with nothing set, every setting has its documented default', () => {
     trust_proxy: undefined,
     client_cert_proxies: [],
     oauth_key_lifetime_s: 2_592_000,
+    otel_exporter_otlp_endpoint: undefined,
+    otel_exporter_otlp_headers: {},
+    otel_service_name: 'financialapi',
+    otel_traces_sampler: 'parentbased_traceidratio',
+    otel_traces_sampler_arg: 0.01,
     service_token_keys: [],
     events_kept_days: 90,
     max_connections: 10_000,
@@ -104,6 +109,26 @@ test('brokers of Kafka are host and port; what is none, or half of a way to sign
   );
 });
 
+test('headers for a collector are read as OpenTelemetry writes them, and a share is one', () => {
+  const { otel_exporter_otlp_headers, otel_exporter_otlp_endpoint, otel_traces_sampler_arg } = readConfig({
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector.example:4318/',
+    OTEL_EXPORTER_OTLP_HEADERS: 'Authorization=Basic%20YTpi, x-team = bank',
+    OTEL_TRACES_SAMPLER_ARG: '0.25',
+  });
+  assert.deepEqual(otel_exporter_otlp_headers, { authorization: 'Basic YTpi', 'x-team': 'bank' });
+  assert.equal(otel_exporter_otlp_endpoint, 'https://collector.example:4318');
+  assert.equal(otel_traces_sampler_arg, 0.25);
+  for (const share of ['1.5', '-0.1', 'half']) {
+    assert.throws(() => readConfig({ OTEL_TRACES_SAMPLER_ARG: share }), /OTEL_TRACES_SAMPLER_ARG is/);
+  }
+  // A secret: what is wrong with it is not repeated.
+  assert.throws(
+    () => readConfig({ OTEL_EXPORTER_OTLP_HEADERS: 's3cret' }),
+    ({ message }: Error) =>
+      /OTEL_EXPORTER_OTLP_HEADERS has a value/.test(message) && !message.includes('s3cret'),
+  );
+});
+
 test('the documentation of a setting with a plain default names the value that is used', () => {
   const config = new Map<string, unknown>(Object.entries(readConfig({})));
   const plain = Object.entries(settings).filter(
@@ -125,6 +150,8 @@ test('the documentation of a setting with a plain default names the value that i
         'kafka_sasl_password',
         'services_at',
         'instance_url',
+        'otel_exporter_otlp_endpoint',
+        'otel_exporter_otlp_headers',
       ].includes(key),
   );
   assert.equal(plain.length, 27);

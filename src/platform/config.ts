@@ -80,6 +80,13 @@ export type Config = {
   /** Where other processes reach this one. Undefined: `http://`, HOST and the port that is really listened on. */
   instance_url: string | undefined;
   discovery_timeout_ms: number;
+  /** Where spans are sent, without a slash at the end; undefined: none are recorded. */
+  otel_exporter_otlp_endpoint: string | undefined;
+  otel_exporter_otlp_headers: Readonly<Record<string, string>>;
+  otel_service_name: string;
+  otel_traces_sampler: (typeof traceSamplers)[number];
+  /** Share of the traces that are recorded, from 0 to 1, where the sampler takes a share. */
+  otel_traces_sampler_arg: number;
 };
 
 export type Setting<T> = {
@@ -127,6 +134,39 @@ function integer(
       return number >= limits.min && number <= limits.max ? number : undefined;
     },
   };
+}
+
+/** An http or https URL of nothing but where something is, without a slash at the end. */
+function addressOf(value: string): string | undefined {
+  const url = URL.parse(value);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  if (url.search + url.hash + url.username + url.password !== '') return undefined;
+  return url.href.replace(/\/+$/, '');
+}
+
+/** Samplers by the names that OpenTelemetry has for them. */
+const traceSamplers = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
+/** `name=value,name=value`, values percent-encoded, as OpenTelemetry writes headers into a variable. */
+function headersOf(value: string): Record<string, string> | undefined {
+  const headers: Record<string, string> = {};
+  for (const pair of value.split(',')) {
+    const [, name, encoded] = /^\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*([\x21-\x7e ]*?)\s*$/.exec(pair) ?? [];
+    if (name === undefined || encoded === undefined) return undefined;
+    try {
+      headers[name.toLowerCase()] = decodeURIComponent(encoded);
+    } catch {
+      return undefined;
+    }
+  }
+  return headers;
 }
 
 const ENCRYPTION_KEY_BYTES = 32;
@@ -327,12 +367,7 @@ export const settings = {
     accepted: 'an http or https URL without query, fragment or credentials',
     secret: false,
     fallback: () => undefined,
-    parse: (value) => {
-      const url = URL.parse(value);
-      if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
-      if (url.search + url.hash + url.username + url.password !== '') return undefined;
-      return url.href.replace(/\/+$/, '');
-    },
+    parse: addressOf,
   } satisfies Setting<string | undefined>,
   redis_url: {
     name: 'REDIS_URL',
@@ -563,6 +598,48 @@ export const settings = {
     { fallback: 60_000, min: 0, max: day_ms },
     'Longest that the start waits for the services that are asked from here to be found, so that it does not matter which process is started first.',
   ),
+  otel_exporter_otlp_endpoint: {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    meaning:
+      'Collector of OpenTelemetry that spans are sent to, by OTLP over HTTP as JSON; /v1/traces is put behind it.',
+    default: 'none: no spans are recorded',
+    accepted: 'an http or https URL without query, fragment or credentials',
+    secret: false,
+    fallback: () => undefined,
+    parse: addressOf,
+  } satisfies Setting<string | undefined>,
+  otel_exporter_otlp_headers: {
+    name: 'OTEL_EXPORTER_OTLP_HEADERS',
+    meaning: 'Headers with which spans are sent, as a collector may want a key.',
+    default: 'none',
+    accepted: 'name=value, or several of them separated by commas; values percent-encoded',
+    secret: true,
+    fallback: () => ({}),
+    parse: headersOf,
+  } satisfies Setting<Readonly<Record<string, string>>>,
+  otel_service_name: text('OTEL_SERVICE_NAME', 'financialapi', 'Name under which traces show this server.'),
+  otel_traces_sampler: {
+    name: 'OTEL_TRACES_SAMPLER',
+    meaning:
+      'Which traces are recorded. Those that begin with parentbased_ follow a caller who says whether it records its own; without that prefix no caller decides.',
+    default: 'parentbased_traceidratio',
+    accepted: `one of ${traceSamplers.join(', ')}`,
+    secret: false,
+    fallback: () => 'parentbased_traceidratio',
+    parse: (value) => traceSamplers.find((sampler) => sampler === value.toLowerCase()),
+  } satisfies Setting<(typeof traceSamplers)[number]>,
+  otel_traces_sampler_arg: {
+    name: 'OTEL_TRACES_SAMPLER_ARG',
+    meaning: 'Share of the traces that a sampler by traceidratio records.',
+    default: '0.01',
+    accepted: 'a number from 0 to 1',
+    secret: false,
+    fallback: () => 0.01,
+    parse: (value) => {
+      const share = /^\d(\.\d{1,9})?$/.test(value) ? Number(value) : Number.NaN;
+      return share >= 0 && share <= 1 ? share : undefined;
+    },
+  } satisfies Setting<number>,
 };
 
 /** An address, or a network in CIDR notation. */
@@ -641,6 +718,11 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     service_addresses: serviceAddresses(env),
     instance_url: read<string | undefined>(settings.instance_url),
     discovery_timeout_ms: read(settings.discovery_timeout_ms),
+    otel_exporter_otlp_endpoint: read<string | undefined>(settings.otel_exporter_otlp_endpoint),
+    otel_exporter_otlp_headers: read<Readonly<Record<string, string>>>(settings.otel_exporter_otlp_headers),
+    otel_service_name: read(settings.otel_service_name),
+    otel_traces_sampler: read<(typeof traceSamplers)[number]>(settings.otel_traces_sampler),
+    otel_traces_sampler_arg: read(settings.otel_traces_sampler_arg),
   };
 }
 

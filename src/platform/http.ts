@@ -28,6 +28,9 @@ import { unavailableFor } from './db.ts';
 import { newUuid } from './ids.ts';
 import { parseJson } from './json.ts';
 import { Problem, refuse } from './problem.ts';
+import { doAt } from './trace/context.ts';
+import { beginRequest, endRequest } from './trace/request.ts';
+import { type Traces, untraced } from './trace/span.ts';
 import { KEPT_TEXT, refusedBySchema, validatorCompiler } from './validation.ts';
 
 declare module 'fastify' {
@@ -85,6 +88,8 @@ export interface HttpOptions {
   elsewhere?: string | undefined;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are in a row, or their networks. */
   trustProxy?: number | readonly string[] | undefined;
+  /** Absent: no spans are recorded. */
+  traces?: Traces;
 }
 
 /** 1,000 multi-leg transfers with metadata fit. */
@@ -115,6 +120,9 @@ export const ProblemBody = Type.Object(
     detail: Type.String({ description: 'What happened, to which thing' }),
     code: Type.String({ description: 'Stable code of the error catalogue' }),
     request_id: Type.String(),
+    trace_id: Type.Optional(
+      Type.String({ description: 'Of the trace that the request belongs to, if it belongs to one' }),
+    ),
     errors: Type.Optional(
       Type.Array(
         Type.Object({
@@ -133,7 +141,7 @@ export const ProblemBody = Type.Object(
 export function problemBody(
   problem: Problem,
   publicUrl: string,
-): Omit<Static<typeof ProblemBody>, 'request_id'> {
+): Omit<Static<typeof ProblemBody>, 'request_id' | 'trace_id'> {
   const { retry_after_s: _, ...extra } = problem.extra;
   return {
     type: `${publicUrl}/errors/${problem.code}`,
@@ -193,7 +201,11 @@ export function problemAnswer(
   if (problem.extra.retry_after_s !== undefined)
     reply.header('retry-after', String(problem.extra.retry_after_s));
   reply.code(problem.type.status).type('application/problem+json; charset=utf-8');
-  return { ...problemBody(problem, publicUrl), request_id: request.id };
+  return {
+    ...problemBody(problem, publicUrl),
+    request_id: request.id,
+    ...(request.place === undefined ? {} : { trace_id: request.place.traceId }),
+  };
 }
 
 function sendProblem(
@@ -521,6 +533,17 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   });
 
   if (options.masks === true) app.addHook('onRoute', (route) => redactAnswers(route, isProblemAnswer));
+
+  const traces = options.traces ?? untraced;
+  app.decorateRequest('place');
+  app.decorateRequest('span');
+  app.addHook('onRequest', (request, _reply, done) => beginRequest(request, traces, done));
+  // A body comes by events of its connection, which is at no place.
+  app.addHook('preValidation', (request, _reply, done) => doAt(request.place, done));
+  app.addHook('onResponse', (request, reply, done) => {
+    endRequest(request, reply, problemCodeOf(request));
+    done();
+  });
 
   app.decorateRequest('caller');
   app.decorateRequest('approved');

@@ -3,6 +3,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { type DestinationStream, pino } from 'pino';
 import type { LogLevel } from './config.ts';
+import { currentPlace } from './trace/context.ts';
 
 /** Members of PostgreSQL's errors that tell where, and never of what data. Its `detail` repeats rows. */
 const loggedMembers = ['code', 'severity', 'schema', 'table', 'column', 'constraint', 'routine'] as const;
@@ -62,6 +63,10 @@ export function openLog(level: LogLevel, stream?: DestinationStream): FastifyBas
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: serializeError },
+    mixin: () => {
+      const place = currentPlace();
+      return place === undefined ? {} : { trace_id: place.traceId };
+    },
     redact: {
       paths: [
         'req.headers',

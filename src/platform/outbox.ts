@@ -1,6 +1,7 @@
 /** Events of the platform itself, kept with the change they tell of until they are carried. */
 import type { Scope, Transaction } from './db.ts';
 import { newUuid } from './ids.ts';
+import { currentTraceparent } from './trace/context.ts';
 
 export interface PlatformEvent {
   /** As `platform.limit.near`. */
@@ -20,8 +21,16 @@ export async function addEvent(tx: Transaction, scope: Scope, event: PlatformEve
        insert into platform.outbox_heads as h (tenant_id, environment, sequence) values ($1, $2, 1)
        on conflict (tenant_id, environment) do update set sequence = h.sequence + 1
        returning sequence)
-     insert into platform.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload)
-     select $1, $2, sequence, $3, now(), $4, '/platform', split_part($4, '.', 2), $5, $6 from head`,
-    [scope.tenant_id, scope.environment, newUuid(), event.type, event.subject, JSON.stringify(event.data)],
+     insert into platform.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload, traceparent)
+     select $1, $2, sequence, $3, now(), $4, '/platform', split_part($4, '.', 2), $5, $6, $7 from head`,
+    [
+      scope.tenant_id,
+      scope.environment,
+      newUuid(),
+      event.type,
+      event.subject,
+      JSON.stringify(event.data),
+      currentTraceparent() ?? null,
+    ],
   );
 }

@@ -10,6 +10,8 @@ import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { Agent, buildConnector, fetch, type RequestInit } from 'undici';
 import { blockListOf } from './access/access.ts';
+import { currentPlace, readTraceparent, traceparentOf } from './trace/context.ts';
+import { errorTypeOf, type Traces, untraced } from './trace/span.ts';
 
 /** Why nothing was sent, or why an answer was not read. The message may be shown to whoever chose the address. */
 export class OutgoingRefused extends Error {
@@ -26,7 +28,8 @@ type OutgoingInit = Pick<RequestInit, 'method' | 'headers' | 'signal'> & { body?
 
 export interface Outgoing {
   /**
-   * Sends a request and reads the whole answer. A redirect is an answer like any other and is not followed.
+   * Sends a request and reads the whole answer. A redirect is an answer like any other and is not followed. It carries the
+   * `traceparent` of what it is sent for: the one among its headers, as of an event that is told, or that of now.
    *
    * @throws OutgoingRefused for an address that may not be asked, and for an answer that is too large
    */
@@ -41,6 +44,8 @@ export interface OutgoingOptions {
   resolve?: (name: string) => Promise<readonly string[]>;
   timeout_ms?: number;
   body_limit_bytes?: number;
+  /** Absent: no spans are recorded. */
+  traces?: Traces;
 }
 
 const PORTS = new Set(['', '443', '8443']);
@@ -86,7 +91,12 @@ function assertSendable(url: URL): void {
 }
 
 export function openOutgoing(options: OutgoingOptions): Outgoing {
-  const { resolve = resolveBySystem, timeout_ms = TIMEOUT_MS, body_limit_bytes = BODY_LIMIT_BYTES } = options;
+  const {
+    resolve = resolveBySystem,
+    timeout_ms = TIMEOUT_MS,
+    body_limit_bytes = BODY_LIMIT_BYTES,
+    traces = untraced,
+  } = options;
   const allowed = blockListOf(options.allow);
   const isAllowed = (address: string) => {
     const family = isIP(address);
@@ -138,20 +148,36 @@ export function openOutgoing(options: OutgoingOptions): Outgoing {
         init.signal === undefined || init.signal === null
           ? deadline
           : AbortSignal.any([deadline, init.signal]);
+      const headers = new Headers(init.headers);
+      const parent = readTraceparent(headers.get('traceparent')) ?? currentPlace();
+      const method = init.method ?? 'GET';
+      const span =
+        parent &&
+        traces.begin(method, {
+          parent,
+          kind: 'client',
+          attributes: { 'http.request.method': method, 'server.address': url.hostname },
+        });
+      if (parent !== undefined) headers.set('traceparent', traceparentOf(span?.place ?? parent));
       try {
         const answer = await fetch(url, {
           ...init,
+          headers: [...headers],
           signal,
           redirect: 'manual',
           credentials: 'omit',
           dispatcher: agent,
         });
-        return {
+        const whole = {
           status: answer.status,
           headers: new Headers([...answer.headers]),
           body: Buffer.from(await answer.arrayBuffer()),
         };
+        span?.add({ 'http.response.status_code': answer.status });
+        span?.end();
+        return whole;
       } catch (error) {
+        span?.end(errorTypeOf(error));
         const cause: unknown = error instanceof Error ? error.cause : undefined;
         if (cause instanceof OutgoingRefused) throw cause;
         // The ports of other protocols, which fetch itself does not ask.

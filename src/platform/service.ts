@@ -19,6 +19,7 @@ import type { Ask, Operations, Port, ProvidedPort } from './port/port.ts';
 import type { ProblemType } from './problem.ts';
 import type { EncryptedColumn } from './reencryption.ts';
 import type { Sandboxes, Seeds } from './sandbox.ts';
+import type { Traces } from './trace/span.ts';
 
 export interface ServiceContext {
   /** The database under the service's own role. */
@@ -28,6 +29,8 @@ export interface ServiceContext {
   config: Config;
   log: FastifyBaseLogger;
   metrics: Metrics;
+  /** For spans of what takes time beside requests, events, jobs and outgoing requests, which have theirs. */
+  traces: Traces;
   /** For attempts that are no requests of a known caller, as a sign-in; requests are recorded without being told to. */
   audit: Pick<AuditTrail, 'record'>;
   /** How the limits of callers stand. */

@@ -8,6 +8,7 @@ import type { Principal } from '../access/caller.ts';
 import { type Database, type Scope, unavailableFor } from '../db.ts';
 import { newUuid } from '../ids.ts';
 import type { Metrics } from '../metrics.ts';
+import { doAt } from '../trace/context.ts';
 
 /** What was done to a thing, for the trail. Both are its public form, as the API shows it, or the part that matters. */
 export interface AuditedChange {
@@ -322,7 +323,7 @@ export function openAuditTrail(options: AuditTrailOptions): AuditTrail {
           one.tell = undefined;
           resolve(false);
         }
-        if (!busy) working = work();
+        if (!busy) working = doAt(undefined, work);
       });
     },
     async intend(intent) {

@@ -6,7 +6,10 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { Database, Scope, Transaction } from '../db.ts';
+import { formatId } from '../ids.ts';
 import { Problem } from '../problem.ts';
+import { readTraceparent } from '../trace/context.ts';
+import type { Traces } from '../trace/span.ts';
 import type { Bus } from './bus.ts';
 import type { Event } from './event.ts';
 import { openWaker } from './wake.ts';
@@ -110,13 +113,37 @@ export async function startConsumer(options: {
   db: Database;
   platform: Database;
   log: FastifyBaseLogger;
+  traces: Traces;
 }): Promise<Consuming> {
-  const { consumer, bus, db, platform, log } = options;
-  const { name, types, handle } = consumer;
+  const { consumer, bus, db, platform, log, traces } = options;
+  const { name, types } = consumer;
   const retry = consumer.retry ?? DEFAULT_RETRY;
   const waker = openWaker();
   const stopping = new AbortController();
   const { signal } = stopping;
+
+  /** Does what an event does, at the place in a trace of what caused it. */
+  function handle(tx: Transaction, event: Event): Promise<void> {
+    const parent = readTraceparent(event.traceparent);
+    // What was not traced when it happened is not traced from here on.
+    if (parent === undefined) return consumer.handle(tx, event);
+    const { tenant_id, environment } = event;
+    return traces.record(
+      `consume ${name}`,
+      {
+        parent,
+        kind: 'consumer',
+        attributes: {
+          'messaging.consumer.group.name': name,
+          'messaging.message.id': formatId('evt', event.id),
+          'financialapi.event_type': event.type,
+          'financialapi.tenant_id': formatId('ten', tenant_id),
+          'financialapi.environment': environment,
+        },
+      },
+      () => consumer.handle(tx, event),
+    );
+  }
 
   /** Notes the events as received and does what those do that are new. */
   async function take(tx: Transaction, events: readonly Event[]): Promise<void> {

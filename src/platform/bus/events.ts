@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db.ts';
 import { listen } from '../listen.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Traces } from '../trace/span.ts';
 import type { Bus } from './bus.ts';
 import { type Consumer, type Consuming, startConsumer } from './consumer.ts';
 import { kafkaSettingsOf, openKafkaBus } from './kafka.ts';
@@ -56,14 +57,15 @@ export async function openEvents(options: {
   config: Config;
   log: FastifyBaseLogger;
   metrics: Metrics;
+  traces: Traces;
 }): Promise<Events> {
-  const { url, db, config, log, metrics } = options;
+  const { url, db, config, log, metrics, traces } = options;
   const kafka = kafkaSettingsOf(config);
   const bus: Bus =
     kafka === undefined ? openPostgresBus({ db, log }) : await openKafkaBus({ settings: kafka, db, log });
   const consuming = new Set<Consuming>();
   const watching = new Set<Waker>();
-  const relay = startRelay({ db, log, onCarried: bus.wake });
+  const relay = startRelay({ db, log, traces, onCarried: bus.wake });
   const listening = await listen({
     url,
     role: 'platform',
@@ -113,7 +115,7 @@ export async function openEvents(options: {
       for (const one of consuming) one.wake();
     },
     consume: async (consumer, own) => {
-      const one = await startConsumer({ consumer, bus, db: own, platform: db, log });
+      const one = await startConsumer({ consumer, bus, db: own, platform: db, log, traces });
       consuming.add(one);
       return {
         stop: async () => {

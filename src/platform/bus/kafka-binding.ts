@@ -34,7 +34,12 @@ export function contentOf(event: Event, mode: 'binary' | 'structured'): KafkaCon
   return {
     key: Buffer.from(event.aggregateid),
     value: Buffer.from(value),
-    headers: new Map(present.map(([name, content]) => [Buffer.from(name), Buffer.from(String(content))])),
+    headers: new Map(
+      // Beside the extension of CloudEvents, under the name that OpenTelemetry's own clients read.
+      [...present, ...(event.traceparent === null ? [] : [['traceparent', event.traceparent] as const])].map(
+        ([name, content]) => [Buffer.from(name), Buffer.from(String(content))],
+      ),
+    ),
   };
 }
 

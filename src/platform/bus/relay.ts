@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import type { Database } from '../db.ts';
+import type { Traces } from '../trace/span.ts';
 import { openWaker } from './wake.ts';
 
 /** Events of one outbox and tenant that one commit carries. */
@@ -56,9 +57,10 @@ async function carryAll(db: Database, signal: AbortSignal): Promise<number> {
 export function startRelay(options: {
   db: Database;
   log: FastifyBaseLogger;
+  traces: Traces;
   onCarried: (events: number) => void;
 }): Relay {
-  const { db, log, onCarried } = options;
+  const { db, log, traces, onCarried } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const waker = openWaker();
@@ -68,7 +70,13 @@ export function startRelay(options: {
       try {
         const began = performance.now();
         const carried = await carryAll(db, signal);
-        if (carried > 0) onCarried(carried);
+        if (carried > 0) {
+          onCarried(carried);
+          // A trace of its own: whose events they are is known to the database alone.
+          traces
+            .begin('relay', { began, kind: 'client', attributes: { 'financialapi.events': carried } })
+            ?.end();
+        }
         if (carried > 0 && !signal.aborted) {
           await sleep(Math.min(REST * (performance.now() - began), LONGEST_REST_MS), undefined, {
             signal,

@@ -7,9 +7,11 @@ import type { FastifyBaseLogger } from 'fastify';
 import { type Job, PgBoss, type SendOptions } from 'pg-boss';
 import { Type } from 'typebox';
 import { type Database, openDatabase, type Scope, type Transaction } from '../db.ts';
-import { newUuid } from '../ids.ts';
+import { formatId, newUuid } from '../ids.ts';
 import type { Metrics } from '../metrics.ts';
 import { Problem } from '../problem.ts';
+import { currentTraceparent, readTraceparent } from '../trace/context.ts';
+import type { Traces } from '../trace/span.ts';
 import {
   type JobHandler,
   type JobHandlers,
@@ -29,6 +31,7 @@ export interface JobsOptions {
   db: Database;
   log: FastifyBaseLogger;
   metrics: Metrics;
+  traces: Traces;
   /** Every job there is. */
   types: JobTypes;
   /** Those whose work is done in this process. */
@@ -79,10 +82,12 @@ const JobRow = Type.Object({ job: Type.String() });
 const WaitRow = Type.Object({ job: Type.String(), waits_s: Type.Number() });
 const RunRow = Type.Object({ due_at: Type.String() });
 
-/** What pg-boss keeps of a run: whose it is. The rest is in `platform.job_runs`, where row-level security guards it. */
+/** What pg-boss keeps of a run: whose it is, and what asked for it. The rest is in `platform.job_runs`, where row-level security guards it. */
 interface Parcel {
   tenant_id: string;
   environment: Scope['environment'];
+  /** The place in a trace of whoever asked for it. */
+  traceparent?: string;
 }
 
 const queueKey = ({ tenant_id, environment }: Scope) => `${tenant_id}/${environment}`;
@@ -115,7 +120,7 @@ class Interrupted extends Error {
 }
 
 export function openJobs(options: JobsOptions): Jobs {
-  const { url, db, log, metrics, types, own } = options;
+  const { url, db, log, metrics, traces, types, own } = options;
   const handlers = new Map<string, JobHandler>();
   const stopping = new AbortController();
   for (const [name, { schedule }] of Object.entries(types)) assertSchedule(name, schedule);
@@ -192,7 +197,12 @@ export function openJobs(options: JobsOptions): Jobs {
       ],
     );
     if (begun === 0) return undefined;
-    const parcel: Parcel = { tenant_id: scope.tenant_id, environment: scope.environment };
+    const traceparent = currentTraceparent();
+    const parcel: Parcel = {
+      tenant_id: scope.tenant_id,
+      environment: scope.environment,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
     const sent = await boss.send(job, parcel, { id, singletonKey: key, group: { id: job }, db: within(tx) });
     // A run whose row went with its sandbox is still under way.
     return sent === null ? undefined : id;
@@ -338,13 +348,31 @@ export function openJobs(options: JobsOptions): Jobs {
       );
       // It was done before the process that did it could say so, or went with its sandbox.
       if (run === undefined) return undefined;
-      const did = await perform(handler, scope, {
-        id: job.id,
-        job: name,
-        due_at: new Date(run.due_at),
-        timeout_s: type.timeout_s ?? TIMEOUT_S,
-        signals: [job.signal, lock.lost],
-      });
+      const did = await traces.record(
+        `job ${name}`,
+        {
+          parent: readTraceparent(job.data.traceparent),
+          attributes: {
+            'financialapi.job': name,
+            'financialapi.run_id': formatId('run', job.id),
+            'financialapi.attempt': job.retryCount + 1,
+            ...(isSystem(scope)
+              ? {}
+              : {
+                  'financialapi.tenant_id': formatId('ten', tenant_id),
+                  'financialapi.environment': environment,
+                }),
+          },
+        },
+        () =>
+          perform(handler, scope, {
+            id: job.id,
+            job: name,
+            due_at: new Date(run.due_at),
+            timeout_s: type.timeout_s ?? TIMEOUT_S,
+            signals: [job.signal, lock.lost],
+          }),
+      );
       await settle(scope, key, 'succeeded', null, did ?? null);
       runs.inc({ job: name, outcome: 'succeeded' });
       return undefined;

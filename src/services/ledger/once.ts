@@ -4,6 +4,7 @@ import type { Database, Scope, Transaction } from '../../platform/db.ts';
 import type { Attempt } from '../../platform/idempotency.ts';
 import { keyReused } from '../../platform/idempotency.ts';
 import { Problem } from '../../platform/problem.ts';
+import { currentTraceparent } from '../../platform/trace/context.ts';
 import { type Asker, noteAsker } from './asker.ts';
 import { isCode, refusalText, refuse } from './errors.ts';
 
@@ -119,8 +120,16 @@ export async function addEvent(
     `with head as (
        update ledger.heads set outbox_sequence = outbox_sequence + 1
        where tenant_id = $1 and environment = $2 returning outbox_sequence)
-     insert into ledger.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload)
-     select $1, $2, outbox_sequence, $3, now(), $4, '/ledger', split_part($4, '.', 2), $5, $6 from head`,
-    [scope.tenant_id, scope.environment, event.id, event.type, event.subject, JSON.stringify(event.data)],
+     insert into ledger.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload, traceparent)
+     select $1, $2, outbox_sequence, $3, now(), $4, '/ledger', split_part($4, '.', 2), $5, $6, $7 from head`,
+    [
+      scope.tenant_id,
+      scope.environment,
+      event.id,
+      event.type,
+      event.subject,
+      JSON.stringify(event.data),
+      currentTraceparent() ?? null,
+    ],
   );
 }

@@ -17,6 +17,8 @@ import {
 } from '../../platform/db.ts';
 import { formatId } from '../../platform/ids.ts';
 import { type Problem, refuse } from '../../platform/problem.ts';
+import { currentPlace, doAt, traceparentOf } from '../../platform/trace/context.ts';
+import { errorTypeOf, type Span, type Traces, untraced } from '../../platform/trace/span.ts';
 import { refusalText } from './errors.ts';
 
 /** Numbers as `ledger.post` knows them. */
@@ -70,6 +72,8 @@ export interface Command {
   bound?: string;
   /** Of the first command of a request: its record for the audit trail if anything of it is posted, as JSON. */
   attribution?: string;
+  /** The place in a trace of what asks for it, for its event. */
+  traceparent?: string;
   /** Why it cannot be carried out for what it says itself: kept under the key, and never posted. */
   refused?: Problem;
   /** The transfer to reverse or the hold to act on. */
@@ -153,6 +157,7 @@ const parameterTypes = [
   'bigint[]',
   'text[]',
   'smallint[]',
+  separated,
 ];
 
 const post = {
@@ -272,6 +277,7 @@ function parametersOf(scope: Scope, commands: readonly Command[]): (string | nul
     plainArray(legs, ({ leg }) => leg.amount),
     plainArray(legs, ({ leg }) => leg.currency),
     plainArray(legs, ({ leg }) => leg.reverses_leg),
+    separatedTexts(commands, ({ traceparent }) => traceparent),
   ];
 }
 
@@ -296,6 +302,15 @@ function attribute({ attribution }: Poster, commands: readonly Command[]): void 
   first.attribution = attribution(commands.length === 1 && first.item === 0 ? subjectOf(first) : undefined);
 }
 
+/** Puts the place in a trace to commands, and returns it. Most are at none. */
+function locate(commands: readonly Command[]): Span['place'] | undefined {
+  const place = currentPlace();
+  if (place === undefined) return undefined;
+  const traceparent = traceparentOf(place);
+  for (const command of commands) command.traceparent = traceparent;
+  return place;
+}
+
 /** The commands of a request with what it is bound to. Most are bound to nothing, and stay as they are. */
 function bound({ limits_id, reach }: Poster, commands: readonly Command[]): readonly Command[] {
   if (limits_id === undefined && reach === undefined) return commands;
@@ -306,6 +321,8 @@ function bound({ limits_id, reach }: Poster, commands: readonly Command[]): read
 /** Commands that were submitted together and are posted in one commit. */
 interface Unit {
   commands: readonly Command[];
+  /** The place of the request, and the span of its wait, where that is recorded. */
+  traced?: { place: Span['place']; wait: Span } | undefined;
   resolve(outcomes: Outcome[]): void;
   reject(error: unknown): void;
 }
@@ -328,6 +345,8 @@ export interface PostingOptions {
   retry_for_ms: number;
   /** Told of every call of `ledger.post` that was committed. */
   onBatch?: (outcomes: readonly Outcome[], duration_s: number) => void;
+  /** Absent: no spans are recorded. */
+  traces?: Traces;
 }
 
 export interface PostingQueue {
@@ -367,6 +386,7 @@ function isTimeout(error: unknown): boolean {
 }
 
 export function openPostingQueue(db: Database, options: PostingOptions): PostingQueue {
+  const { traces = untraced } = options;
   const lanes = new Map<string, Lane>();
   let depth = 0;
   let idle: (() => void)[] = [];
@@ -447,8 +467,34 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
     }
   }
 
+  /**
+   * The span of a call, where one of its requests is traced: part of the first one's trace, and linked with all of them, for
+   * it is about each. Their waits end where it begins.
+   */
+  function beginBatch(units: readonly Unit[]): Span | undefined {
+    const traced = units.flatMap((unit) => unit.traced ?? []);
+    const [first] = traced;
+    if (first === undefined) return undefined;
+    const batch = traces.begin('ledger.post', {
+      parent: first.place,
+      kind: 'client',
+      links: traced.map(({ place }) => place),
+      attributes: {
+        'db.system.name': 'postgresql',
+        'financialapi.requests': units.length,
+        'financialapi.commands': units.reduce((count, { commands }) => count + commands.length, 0),
+      },
+    });
+    for (const { wait } of traced) {
+      if (batch !== undefined) wait.link(batch.place);
+      wait.end();
+    }
+    return batch;
+  }
+
   /** Posts units in one call. What it resolves to gives them their outcomes; it never rejects. */
   async function postUnits(session: Session, scope: Scope, units: readonly Unit[]): Promise<() => void> {
+    const batch = beginBatch(units);
     try {
       const began = performance.now();
       const outcomes = await call(
@@ -456,6 +502,7 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
         scope,
         units.flatMap((unit) => unit.commands),
       );
+      batch?.end();
       options.onBatch?.(outcomes, (performance.now() - began) / 1_000);
       return () => {
         let start = 0;
@@ -465,6 +512,7 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
         }
       };
     } catch (error) {
+      batch?.end(errorTypeOf(error));
       if (units.length === 1 || (error instanceof Error && error.name === 'Problem')) {
         return () => {
           for (const unit of units) unit.reject(error);
@@ -507,8 +555,8 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
   function start(lane: Lane): void {
     if (lane.waiting.length === 0 || !mayCall(lane, lane.calls)) return;
     lane.calls += 1;
-    // All requests that this turn of the event loop has read go into the batch.
-    setImmediate(() => void run(lane));
+    // All requests that this turn of the event loop has read go into the batch, which is at no place of one of them.
+    doAt(undefined, () => setImmediate(() => void run(lane)));
   }
 
   function busy(): boolean {
@@ -535,9 +583,16 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
       if (commands.length === 0) return Promise.resolve([]);
       if (depth + commands.length > options.queue_limit) return Promise.reject(overloaded());
       attribute(poster, commands);
+      const place = locate(commands);
+      const wait = place === undefined ? undefined : traces.begin('wait for a batch', { parent: place });
       const lane = laneOf(poster);
       return new Promise<Outcome[]>((resolve, reject) => {
-        lane.waiting.push({ commands: bound(poster, commands), resolve, reject });
+        lane.waiting.push({
+          commands: bound(poster, commands),
+          ...(place === undefined || wait === undefined ? {} : { traced: { place, wait } }),
+          resolve,
+          reject,
+        });
         lane.depth += commands.length;
         depth += commands.length;
         start(lane);
@@ -551,6 +606,7 @@ export function openPostingQueue(db: Database, options: PostingOptions): Posting
       }),
     postWithin(tx, poster, commands) {
       attribute(poster, commands);
+      locate(commands);
       return callOnce(tx, poster, bound(poster, commands));
     },
     depth: () => depth,

@@ -65,12 +65,13 @@ export const ledger = defineService({
   lock_sandbox: 'ledger.lock_sandbox',
   publishes: events,
   provides: ledgerPort,
-  start({ db, config, log, metrics, publicUrl, wakeRelay, seeds, serviceToken }) {
+  start({ db, config, log, metrics, publicUrl, wakeRelay, traces, seeds, serviceToken }) {
     const measure = measureBatches(metrics);
     const posting = openPostingQueue(db, {
       queue_limit: config.queue_limit,
       batch_limit: config.batch_limit,
       retry_for_ms: 5_000,
+      traces,
       onBatch: (outcomes, duration_s) => {
         wakeRelay();
         measure(outcomes, duration_s);
