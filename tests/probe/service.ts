@@ -3,8 +3,24 @@ import { fileURLToPath } from 'node:url';
 import type { Event } from '../../src/platform/bus/event.ts';
 import { defineService, type Service } from '../../src/platform/service.ts';
 
-/** @param refuses whether the effect of an event fails, after it was written */
-export function probeService(refuses: (event: Event) => boolean): Service {
+const columns = '(tenant_id, environment, event_id, sequence, type, aggregateid)';
+const noteOne = {
+  name: 'probe-note-one',
+  text: `insert into probe.effects ${columns} values ($1, $2, $3, $4, $5, $6)`,
+};
+const noteMany = {
+  name: 'probe-note-many',
+  text: `insert into probe.effects ${columns}
+    select $1::uuid, $2::platform.environment, id, sequence, type, aggregateid
+    from unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[]) with ordinality u (id, sequence, type, aggregateid, n)
+    order by n`,
+};
+
+/**
+ * @param refuses whether the effect of an event fails, after it was written
+ * @param oneByOne whether each event is a call and a statement, as most consumers have it
+ */
+export function probeService(refuses: (event: Event) => boolean, oneByOne = false): Service {
   return defineService({
     name: 'probe',
     migrations: fileURLToPath(new URL('migrations', import.meta.url)),
@@ -19,13 +35,31 @@ export function probeService(refuses: (event: Event) => boolean): Service {
           from: 'start',
           retry: { attempts: 3, first_wait_ms: 20 },
           handle: async (tx, event) => {
-            await tx.run(
-              `insert into probe.effects (tenant_id, environment, event_id, sequence, type, aggregateid)
-               values ($1, $2, $3, $4, $5, $6)`,
-              [event.tenant_id, event.environment, event.id, event.sequence, event.type, event.aggregateid],
-            );
+            await tx.run(noteOne, [
+              event.tenant_id,
+              event.environment,
+              event.id,
+              event.sequence,
+              event.type,
+              event.aggregateid,
+            ]);
             if (refuses(event)) throw new Error('the probe refuses this event');
           },
+          ...(oneByOne
+            ? {}
+            : {
+                handleMany: async (tx, events) => {
+                  await tx.run(noteMany, [
+                    events[0]?.tenant_id,
+                    events[0]?.environment,
+                    events.map(({ id }) => id),
+                    events.map(({ sequence }) => sequence),
+                    events.map(({ type }) => type),
+                    events.map(({ aggregateid }) => aggregateid),
+                  ]);
+                  if (events.some(refuses)) throw new Error('the probe refuses one of these events');
+                },
+              }),
         },
       ],
       stop: () => Promise.resolve(),
