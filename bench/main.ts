@@ -182,6 +182,22 @@ async function carryAll(url: string): Promise<void> {
   }
 }
 
+/** What a bus does, beside the loop that only inserts and reads. */
+function eventLines(bus: string, events: readonly EventFigures[]): string[] {
+  const of = (figure: (figures: EventFigures) => number) => median(events.map(figure));
+  const rate = (name: string, figure: (figures: EventFigures) => number) =>
+    `events, outbox to relay to bus (${bus}) to consumer with inbox, ${name}: ${of(figure).toFixed(0)} a second, ` +
+    `${of((one) => figure(one) / one.bare_rows_per_s).toFixed(2)} × a bare loop of inserts and reads`;
+  const latency = (name: string, figure: (figures: EventFigures) => EventFigures['idle']) =>
+    `  from the event to its effect, ${name}: p50 ${of((one) => figure(one).p50_ms).toFixed(1)} ms, p99 ${of((one) => figure(one).p99_ms).toFixed(1)} ms`;
+  return [
+    rate('many at once', ({ many_per_s }) => many_per_s),
+    rate('one by one', ({ one_by_one_per_s }) => one_by_one_per_s),
+    latency('events some 5 ms apart', ({ steady }) => steady),
+    latency('events 100 ms apart', ({ idle }) => idle),
+  ];
+}
+
 interface Line {
   name: string;
   load: Omit<Load, 'port' | 'key' | 'seconds' | 'accounts_file'>;
@@ -350,7 +366,7 @@ try {
     await drain(databaseUrl);
     await carryAll(databaseUrl);
     process.stderr.write(`\rround ${round} of ${rounds}: events`.padEnd(78));
-    events.push(await measureEvents(databaseUrl, server.tenantId, values.quick ? 5_000 : 50_000));
+    events.push(await measureEvents(databaseUrl, values.quick ? 10_000 : 50_000));
   }
   process.stderr.write('\r'.padEnd(79) + '\r');
 
@@ -409,12 +425,8 @@ try {
   console.log(
     `        beside that, each posting leaves ${median(laterCosts_us).toFixed(0)} µs of work for after its answer: its record is moved and sealed`,
   );
-  const eventFigure = (of: (figures: EventFigures) => number) => median(events.map(of));
-  console.log(
-    `events, outbox to relay to bus (PostgreSQL) to consumer with inbox: ${eventFigure(({ events_per_s }) => events_per_s).toFixed(0)} a second, ` +
-      `${eventFigure(({ events_per_s, bare_rows_per_s }) => events_per_s / bare_rows_per_s).toFixed(2)} × a bare loop of inserts and reads; ` +
-      `from the event to its effect p50 ${eventFigure(({ p50_ms }) => p50_ms).toFixed(1)} ms, p99 ${eventFigure(({ p99_ms }) => p99_ms).toFixed(1)} ms`,
-  );
+  console.log('');
+  for (const line of eventLines('PostgreSQL', events)) console.log(line);
   const results = join(import.meta.dirname, 'results');
   mkdirSync(results, { recursive: true });
   writeFileSync(

@@ -32,7 +32,7 @@ export interface Transaction {
     parameters?: readonly unknown[],
   ): Promise<Static<Row>[]>;
   /** Number of rows a statement changed. */
-  run(sql: string, parameters?: readonly unknown[]): Promise<number>;
+  run(sql: string | Prepared, parameters?: readonly unknown[]): Promise<number>;
 }
 
 /**
@@ -238,7 +238,8 @@ export function openDatabase(options: DatabaseOptions): Database {
         return result.rows;
       },
       async run(sql, parameters = []) {
-        return (await client.query(sql, [...parameters])).rowCount ?? 0;
+        const statement = typeof sql === 'string' ? { text: sql } : sql;
+        return (await client.query({ ...statement, values: [...parameters] })).rowCount ?? 0;
       },
     };
   }

@@ -11,28 +11,37 @@ import { openWaker, type Waker } from './wake.ts';
 
 /** Events of one delivery. */
 const BATCH = 200;
+/**
+ * Partitions that all consumers of a process take at a time beside the one that each may always have: while one waits for
+ * the database, another is at work. More were no faster on two processors, and each needs two connections.
+ */
+const HELPERS = 3;
 const IDLE_MS = 1_000;
 const FAILED_MS = 1_000;
 
+const claiming = { name: 'claim-events', text: 'select * from platform.claim_events($1, $2)' };
+// How far a consumer has come need not be on the disk: after a crash of the database it receives again what its inbox knows.
+const advancing = {
+  name: 'advance-consumer',
+  text: `select platform.advance_consumer($1, $2, $3), set_config('synchronous_commit', 'off', true)`,
+};
+
 const LagRow = Type.Object({ consumer: Type.String(), lag: Type.BigInt() });
 
-/** @param db of the role `platform`, with a connection for each subscription */
+/** @param db of the role `platform`, with a connection for each subscription and for each of those who help */
 export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger }): Bus {
   const { db, log } = options;
   const wakers = new Set<Waker>();
+  let helpers = 0;
 
   /** Whether there was something to deliver. */
   async function deliverOnce({ consumer, deliver }: Subscriber): Promise<boolean> {
     return db.across(async (tx) => {
-      const rows = await tx.rows(EventRow, 'select * from platform.claim_events($1, $2)', [consumer, BATCH]);
+      const rows = await tx.rows(EventRow, claiming, [consumer, BATCH]);
       const last = rows.at(-1);
       if (last === undefined) return false;
       await deliver(rows.map(eventOf));
-      await tx.run('select platform.advance_consumer($1, $2, $3)', [
-        consumer,
-        last.partition,
-        last.log_offset,
-      ]);
+      await tx.run(advancing, [consumer, last.partition, last.log_offset]);
       return true;
     });
   }
@@ -46,10 +55,34 @@ export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger 
       wakers.add(waker);
       const stopping = new AbortController();
       const { signal } = stopping;
+      const helping = new Set<Promise<void>>();
+
+      function help(): void {
+        helpers += 1;
+        const one = drain()
+          .catch((error: unknown) => {
+            if (!signal.aborted) log.warn({ err: error, consumer }, 'events could not be delivered for now');
+          })
+          .finally(() => {
+            helpers -= 1;
+            helping.delete(one);
+          });
+        helping.add(one);
+      }
+
+      /** Delivers until there is nothing that nobody delivers. */
+      async function drain(): Promise<void> {
+        for (let deliveries = 1; !signal.aborted && (await deliverOnce(subscriber)); deliveries += 1) {
+          // One delivery may be all there is; after the second there is probably more.
+          if (deliveries > 1 && helpers < HELPERS) help();
+        }
+      }
+
       async function run(): Promise<void> {
         while (!signal.aborted) {
           try {
-            if (!(await deliverOnce(subscriber))) await waker.wait(IDLE_MS);
+            await drain();
+            if (!signal.aborted) await waker.wait(IDLE_MS);
           } catch (error) {
             if (signal.aborted) return;
             log.warn({ err: error, consumer }, 'events could not be delivered for now');
@@ -59,11 +92,12 @@ export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger 
       }
       const running = run();
       return {
-        stop: () => {
+        stop: async () => {
           stopping.abort();
           wakers.delete(waker);
           waker.wake();
-          return running;
+          await running;
+          await Promise.all(helping);
         },
       };
     },

@@ -30,5 +30,6 @@ alter table probe.effects force row level security;
 create policy own_data on probe.effects using (tenant_id = (select platform.tenant_id())
   and environment = (select platform.environment()));
 grant select, insert on probe.effects to probe;
-grant execute on function platform.receive_events, platform.hold_event, platform.take_held_event to probe;
+grant execute on function platform.receive_events(text, uuid[], text[]), platform.hold_event, platform.take_held_event
+  to probe;
 reset role;

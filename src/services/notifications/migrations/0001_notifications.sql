@@ -239,5 +239,6 @@ create function notifications.due_standing(out messages bigint, out oldest_s dou
 revoke execute on function notifications.scopes_with_due, notifications.due_standing from public;
 grant execute on function notifications.scopes_with_due, notifications.due_standing to notifications;
 
-grant execute on function platform.receive_events, platform.hold_event, platform.take_held_event to notifications;
+grant execute on function platform.receive_events(text, uuid[], text[]), platform.hold_event, platform.take_held_event
+  to notifications;
 reset role;

@@ -190,7 +190,8 @@ end $$;
 grant update, delete on webhooks.endpoints, webhooks.signing_keys, webhooks.deliveries to webhooks;
 grant delete on webhooks.resends to webhooks;
 grant update on webhooks.outbox_heads to webhooks;
-grant execute on function platform.receive_events, platform.hold_event, platform.take_held_event to webhooks;
+grant execute on function platform.receive_events(text, uuid[], text[]), platform.hold_event, platform.take_held_event
+  to webhooks;
 
 -- Claims deliveries that are due, of any tenant, for so long a lease, and answers all that is needed to send them. Of
 -- each endpoint it takes as many as are said to be free, of those that are not named p_free_others. It goes from one
