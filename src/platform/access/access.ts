@@ -43,6 +43,7 @@ const KeyRow = Type.Object({
   label: Type.String(),
   scopes: Type.Array(Type.String()),
   plan: Type.String(),
+  application_id: Type.Union([Type.String(), Type.Null()]),
   limits_id: Type.Union([Type.String(), Type.Null()]),
   allowed_addresses: Type.Union([Type.Array(Type.String()), Type.Null()]),
   expires_at: Type.Union([Type.String(), Type.Null()]),
@@ -127,6 +128,7 @@ function callerOf(row: Static<typeof KeyRow>, permissions: ReadonlySet<string>):
     narrowed: [],
     ...(row.limits_id === null ? {} : { limits_id: row.limits_id }),
     plan: row.plan,
+    ...(row.application_id === null ? {} : { application_id: formatId('app', row.application_id) }),
     ...(row.expires_at === null ? {} : { expires_at_ms: Date.parse(row.expires_at) }),
     ...(row.allowed_addresses === null ? {} : { allowed_addresses: blockListOf(row.allowed_addresses) }),
   };

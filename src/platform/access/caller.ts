@@ -38,6 +38,8 @@ export interface Caller extends Scope {
   limits_id?: string;
   /** Name of the plan that says how much the principal may ask. */
   plan: string;
+  /** Public id of the application that a key is of: what its keys and tokens ask is counted together, too. */
+  application_id?: string;
   /** Unix time in milliseconds from which on the credential is no longer good. */
   expires_at_ms?: number;
   /** Where requests may come from; absent means anywhere. */

@@ -6,7 +6,7 @@ import { isLong, isTold, type Span, spanAt, type Window } from './window.ts';
 export interface Subject {
   /** Undefined for an address, which is of no tenant. */
   scope: Scope | undefined;
-  /** As it is kept: `key_…`, `plan:gold`, `tenant`, `address:203.0.113.7`. */
+  /** As it is kept: `key_…`, `app_…`, `plan:gold`, `tenant`, `address:203.0.113.7`. */
   id: string;
 }
 
@@ -33,7 +33,7 @@ export interface Limit {
   readonly requests: number;
   /** Count from which on it is near: 80 %. */
   readonly near: number;
-  readonly per: 'caller' | 'plan' | 'tenant' | 'address';
+  readonly per: 'caller' | 'application' | 'plan' | 'tenant' | 'address';
   /** Name of the plan it is of; undefined for a quota of the tenant and for addresses. */
   readonly plan: string | undefined;
   readonly tells: boolean;

@@ -7,6 +7,7 @@ import { LRUCache } from 'lru-cache';
 import type { Caller } from '../access/caller.ts';
 import type { Database, Scope } from '../db.ts';
 import type { RequestLimits } from '../http.ts';
+import { parseId } from '../ids.ts';
 import type { Metrics } from '../metrics.ts';
 import { Problem, refuse } from '../problem.ts';
 import { addressLimitOf, countedAddress } from './address.ts';
@@ -54,10 +55,19 @@ export interface Standing {
   requests: number;
 }
 
+/** Whose limits are meant. */
+interface Asking extends Scope {
+  /** Public id. */
+  id: string;
+  plan: string;
+  /** Public id of the application that a key is of. */
+  application_id?: string | undefined;
+}
+
 /** What services may ask of limits. */
 export interface ReadLimits {
   /** How the limits of a caller, or of whoever else is on a plan, stand. */
-  read(of: Scope & { id: string; plan: string }): Promise<Standing[]>;
+  read(of: Asking): Promise<Standing[]>;
 }
 
 export interface OpenLimits extends RequestLimits, ReadLimits {
@@ -188,15 +198,16 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
     for (const { loading } of wanted) await loading;
   }
 
-  async function resolve(of: Scope & { id: string; plan: string }, whose: string): Promise<Allowance> {
+  async function resolve(of: Asking, whose: string): Promise<Allowance> {
     const scope = { tenant_id: of.tenant_id, environment: of.environment };
     const began = generation;
     const { quota, find } = await plansOf(scope);
     const plan = find(of.plan);
+    const subjects = { caller: of.id, application: of.application_id ?? of.id, plan: `plan:${of.plan}` };
     const limits: Limit[] = (plan?.windows ?? []).map((window) => {
       const per = window.per ?? 'caller';
-      const id = per === 'caller' ? of.id : `plan:${of.plan}`;
-      return limitOn(counterOf({ scope, id }, window.name, window), { window, per, plan: of.plan });
+      const counter = counterOf({ scope, id: subjects[per] }, window.name, window);
+      return limitOn(counter, { window, per, plan: of.plan });
     });
     for (const window of quota) {
       const counter = counterOf({ scope, id: 'tenant' }, `tenant:${window.name}`, window);
@@ -212,8 +223,9 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
   function allowanceOf(caller: Caller): Promise<Allowance> | Allowance {
     const known = ofCallers.get(caller);
     if (known !== undefined && known.generation === generation) return known;
-    const { tenant_id, environment, principal, plan } = caller;
-    return resolve({ tenant_id, environment, id: principal.id, plan }, principal.name).then((made) => {
+    const { tenant_id, environment, principal, plan, application_id } = caller;
+    const asking = { tenant_id, environment, id: principal.id, plan, application_id };
+    return resolve(asking, principal.name).then((made) => {
       ofCallers.set(caller, made);
       return made;
     });
@@ -278,7 +290,9 @@ export function openLimits(db: Database, options: LimitsOptions = {}): OpenLimit
         ? 'The tenant'
         : per === 'plan'
           ? `Everyone on the plan ${plan ?? ''} together`
-          : whose;
+          : per === 'application' && parseId('app', counter.subject.id) !== undefined
+            ? `The application ${counter.subject.id}, with all of its keys and tokens,`
+            : whose;
     return refuse(
       'rate_limited',
       `${who} has used the ${requests} requests that the limit ${counter.name}${of} allows ${inWords(window)}. Ask again in ${wait_s} s.`,

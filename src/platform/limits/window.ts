@@ -36,10 +36,10 @@ export const Window = Type.Object(
       }),
     ),
     per: Type.Optional(
-      Type.Union([Type.Literal('caller'), Type.Literal('plan')], {
+      Type.Union([Type.Literal('caller'), Type.Literal('application'), Type.Literal('plan')], {
         default: 'caller',
         description:
-          '`caller`: each key, application or person by itself. `plan`: all of them on this plan together',
+          '`caller`: each key, application, device or person by itself. `application`: the keys and tokens of an application together; who is of none stands for themselves. `plan`: all of them on this plan together',
       }),
     ),
     tells: Type.Optional(

@@ -1,7 +1,7 @@
 /** API keys as their owners see them. The key itself is told once, when it is made. */
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
-import type { Caller } from '../../platform/access/caller.ts';
+import { assertMay, type Caller } from '../../platform/access/caller.ts';
 import { hashKey, hintOf, newKey } from '../../platform/access/key.ts';
 import { PERMISSION_PATTERN, type PermissionCatalogue } from '../../platform/access/permission.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
@@ -9,10 +9,11 @@ import type { Database, Scope, Transaction } from '../../platform/db.ts';
 import { assertMatches } from '../../platform/etag.ts';
 import { Text } from '../../platform/http.ts';
 import { type Attempt, canonicalRequest } from '../../platform/idempotency.ts';
-import { formatId, Id, newUuid } from '../../platform/ids.ts';
+import { formatId, Id, newUuid, uuidOf } from '../../platform/ids.ts';
 import { once } from '../../platform/once.ts';
 import { refuse as refuseRequest } from '../../platform/problem.ts';
 import { refuse } from './errors.ts';
+import { getApplication } from './oauth/applications.ts';
 import { assertMayAssign, PlanName } from './plans.ts';
 import { assertHolds } from './roles/holding.ts';
 
@@ -56,6 +57,9 @@ export const ApiKeyRequest = Type.Object(
     label: Label,
     scopes: Type.Optional(Scopes),
     plan: Type.Optional(PlanName),
+    application_id: Type.Optional(
+      Id('app', 'The application it is of, with which it is counted; needs applications:edit'),
+    ),
     expires_at: Type.Optional(Expiry),
     allowed_addresses: Type.Optional(Addresses),
     allowed_origins: Type.Optional(Origins),
@@ -100,6 +104,7 @@ export const ApiKey = Type.Object({
   scopes: Type.Array(Type.String()),
   status: Status,
   plan: Type.String(),
+  application_id: Type.Optional(Id('app', 'The application it is of')),
   has_limits: Type.Boolean({ description: 'Whether monetary limits are kept for it' }),
   allowed_addresses: Type.Optional(Type.Array(Type.String())),
   allowed_origins: Type.Optional(Type.Array(Type.String())),
@@ -130,6 +135,7 @@ const Row = Type.Object({
   scopes: Type.Array(Type.String()),
   status: Status,
   plan: Type.String(),
+  application_id: Nullable,
   has_limits: Type.Boolean(),
   allowed_addresses: Type.Union([Type.Array(Type.String()), Type.Null()]),
   allowed_origins: Type.Union([Type.Array(Type.String()), Type.Null()]),
@@ -145,11 +151,12 @@ const LimitsRow = Type.Object({ limits_id: Nullable });
 
 const columns = `id, label, hint, environment, scopes,
   case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'active' end as status,
-  plan, limits_id is not null as has_limits, allowed_addresses::text[], allowed_origins,
+  plan, application_id, limits_id is not null as has_limits, allowed_addresses::text[], allowed_origins,
   created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
 
 function keyOf(row: Static<typeof Row>): ApiKey {
   const {
+    application_id,
     allowed_addresses,
     allowed_origins,
     created_by,
@@ -162,6 +169,7 @@ function keyOf(row: Static<typeof Row>): ApiKey {
   return {
     ...rest,
     id: formatId('key', row.id),
+    ...(application_id === null ? {} : { application_id: formatId('app', application_id) }),
     ...(allowed_addresses === null ? {} : { allowed_addresses }),
     ...(allowed_origins === null ? {} : { allowed_origins }),
     ...(created_by === null ? {} : { created_by }),
@@ -288,11 +296,17 @@ export async function createApiKey(
       await assertHolds(tx, caller, permissions, scopes, caller.limits_id);
       const plan = body.plan ?? caller.plan;
       await assertMayAssign(tx, caller, plan);
+      const application = body.application_id === undefined ? null : uuidOf('app', body.application_id);
+      if (application !== null) {
+        // What the key asks is taken from what the application may ask.
+        assertMay(caller, 'applications:edit', false);
+        await getApplication(tx, caller, application);
+      }
       const uuid = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, expires_at,
-           allowed_addresses, created_by, limits_id, plan, allowed_origins)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11, $12, $13)`,
+           allowed_addresses, created_by, limits_id, plan, allowed_origins, application_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11, $12, $13, $14)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -308,6 +322,7 @@ export async function createApiKey(
           caller.limits_id ?? null,
           plan,
           body.allowed_origins ?? null,
+          application,
         ],
       );
       return uuid;

@@ -29,7 +29,9 @@ export const permissions = {
   'grants:edit': { meaning: 'Grant roles that may do no more than one may oneself, and revoke grants' },
   'plans:read': { meaning: 'See plans and how much each allows' },
   'plans:edit': { meaning: 'Create and edit plans' },
-  'plans:assign': { meaning: 'Put API keys on another plan than the one that one is on oneself' },
+  'plans:assign': {
+    meaning: 'Put API keys, applications and devices on another plan than the one that one is on oneself',
+  },
   'limits:read': { meaning: 'See the limits that one has oneself, and what is left of them' },
   'quotas:read': { meaning: 'See what all callers of a tenant may ask together', of: 'installation' },
   'quotas:edit': { meaning: 'Set what all callers of a tenant may ask together', of: 'installation' },

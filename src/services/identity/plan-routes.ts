@@ -165,8 +165,14 @@ export function planRoutes(db: Database, limits: ReadLimits): FastifyPluginAsync
           response: { 200: OwnLimits, ...refusals },
         },
       },
-      async ({ caller: { tenant_id, environment, principal, plan } }) => {
-        const standings = await limits.read({ tenant_id, environment, id: principal.id, plan });
+      async ({ caller: { tenant_id, environment, principal, plan, application_id } }) => {
+        const standings = await limits.read({
+          tenant_id,
+          environment,
+          id: principal.id,
+          plan,
+          application_id,
+        });
         return { plan, limits: standings.map(standingOf) };
       },
     );
@@ -184,8 +190,10 @@ export function planRoutes(db: Database, limits: ReadLimits): FastifyPluginAsync
       },
       async ({ caller, params: { key_id } }) => {
         const { tenant_id, environment } = caller;
-        const { plan } = await db.read(caller, (tx) => getApiKey(tx, caller, uuidOf('key', key_id)));
-        const standings = await limits.read({ tenant_id, environment, id: key_id, plan });
+        const { plan, application_id } = await db.read(caller, (tx) =>
+          getApiKey(tx, caller, uuidOf('key', key_id)),
+        );
+        const standings = await limits.read({ tenant_id, environment, id: key_id, plan, application_id });
         const history = await db.read(caller, (tx) => readHistory(tx, caller, key_id));
         return { key_id, plan, limits: standings.map(standingOf), history };
       },

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { Client } from 'pg';
 import { createKey } from '../../platform/access/access.ts';
 import { createTenant } from '../../platform/access/tenant.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
-import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
+import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 
 let platform: TestPlatform;
 let superuser: Client;
@@ -25,7 +26,7 @@ after(async () => {
 const askWith = (
   key: string,
   url: string,
-  method: 'GET' | 'POST' | 'PUT' = 'GET',
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' = 'GET',
   headers = {},
   body?: object,
 ) =>
@@ -136,6 +137,158 @@ test('a limit of everyone on a plan is shared by its keys, and those on other pl
   }
   assert.deepEqual(statuses, [200, 200, 200, 429]);
   assert.equal((await bank.ask('GET', '/api/v2/accounts')).status, 200);
+});
+
+/** An application of the tenant that is registered by whoever has a key. */
+async function registered(ask: TestTenant['ask'], more: object = {}): Promise<Answer> {
+  return ask('POST', '/api/v2/applications', {
+    name: 'Ledgerly',
+    auth_method: 'client_secret_basic',
+    grant_types: ['client_credentials'],
+    scopes: ['accounts:read'],
+    ...more,
+  });
+}
+
+test('keys of one application share its windows, rotated ones too, and each other key has its own', async () => {
+  const bank = await platform.newTenant();
+  const windows = [
+    { name: 'hour', requests: 4, window_s: 3_600, per: 'application' },
+    { name: 'own', requests: 3, window_s: 3_600 },
+  ];
+  await bank.post('/api/v2/plans', { name: 'pool', windows });
+  const { body: application } = await registered(bank.ask);
+  const make = (label: string, application_id?: string) =>
+    bank.post('/api/v2/api-keys', {
+      label,
+      plan: 'pool',
+      ...(application_id === undefined ? {} : { application_id }),
+    });
+  const [first, second, alone] = [
+    await make('first', application.id),
+    await make('second', application.id),
+    await make('alone'),
+  ];
+  assert.deepEqual([first.application_id, 'application_id' in alone], [application.id, false]);
+  const statuses: number[] = [];
+  for (const { key } of [first, second, first, second]) {
+    statuses.push((await askWith(key, '/api/v2/accounts')).statusCode);
+  }
+  assert.deepEqual(statuses, [200, 200, 200, 200]);
+  const refused = await askWith(first.key, '/api/v2/accounts');
+  const { code, limit, per, detail } = refused.json();
+  assert.deepEqual([refused.statusCode, code, limit, per], [429, 'rate_limited', 'hour', 'application']);
+  assert.match(
+    detail,
+    new RegExp(`^The application ${application.id}, with all of its keys and tokens, has used`),
+  );
+  const successor = await bank.post(`/api/v2/api-keys/${second.id}/rotations`, {});
+  assert.equal(successor.application_id, application.id);
+  assert.equal((await askWith(successor.key, '/api/v2/accounts')).statusCode, 429);
+  assert.equal((await askWith(alone.key, '/api/v2/accounts')).statusCode, 200);
+
+  // What is told of them agrees, and tells the two windows apart.
+  const standing = (limits: Answer['body'][]) =>
+    limits
+      .filter(({ per }) => per !== 'tenant')
+      .map(({ limit, per, used, left }) => [limit, per, used, left]);
+  const own = await askWith(first.key, '/api/v2/limits');
+  const expected = [
+    ['hour', 'application', 4, 0],
+    ['own', 'caller', 2, 1],
+  ];
+  assert.deepEqual(standing(own.json().limits), expected);
+  assert.deepEqual(standing((await bank.get(`/api/v2/api-keys/${first.id}/usage`)).limits), expected);
+});
+
+test('a key is put under an application by whoever may edit that, and under none of another tenant', async () => {
+  const bank = await platform.newTenant();
+  const other = await platform.newTenant();
+  const { body: application } = await registered(bank.ask);
+  const { body: foreign } = await registered(other.ask);
+  const wanted = { label: 'x', application_id: application.id };
+  const clerk = await bank.post('/api/v2/api-keys', {
+    label: 'clerk',
+    scopes: ['api_keys:create', 'accounts:read'],
+  });
+  const refused = await askWith(
+    clerk.key,
+    '/api/v2/api-keys',
+    'POST',
+    { 'idempotency-key': newUuid() },
+    wanted,
+  );
+  assert.deepEqual([refused.statusCode, refused.json().permission], [403, 'applications:edit']);
+  const nowhere = await bank.ask('POST', '/api/v2/api-keys', { ...wanted, application_id: foreign.id });
+  assert.deepEqual([nowhere.status, nowhere.body.code], [404, 'application_not_found']);
+});
+
+test('applications and devices are on the plan of whoever registers them, unless who may says otherwise', async () => {
+  const bank = await platform.newTenant();
+  await bank.post('/api/v2/plans', {
+    name: 'small',
+    windows: [{ name: 'hour', requests: 2, window_s: 3_600 }],
+  });
+  await bank.post('/api/v2/plans', { name: 'big', windows: [] });
+  const clerk = await bank.post('/api/v2/api-keys', {
+    label: 'clerk',
+    plan: 'big',
+    scopes: ['applications:*', 'devices:*', 'accounts:read'],
+  });
+  const tag = { 'if-match': '*' };
+  // The limit of a plan would stop who registers, too: the clerk is moved once all is made.
+  const asClerk = (method: 'POST' | 'PATCH', url: string, body: object) =>
+    askWith(clerk.key, url, method, method === 'POST' ? { 'idempotency-key': newUuid() } : tag, body);
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const { kty, crv, x, y } = await exportJWK(publicKey);
+  const application = {
+    name: 'Ledgerly',
+    auth_method: 'client_secret_basic',
+    grant_types: ['client_credentials'],
+    scopes: ['accounts:read'],
+  };
+  const device = { label: 'till', permissions: ['accounts:read'], public_key: { kty, crv, x, y } };
+  const made = new Map<string, { id: string; plan: string }>();
+  for (const [url, body] of [
+    ['/api/v2/applications', application],
+    ['/api/v2/devices', device],
+  ] as const) {
+    const own = await asClerk('POST', url, body);
+    assert.deepEqual([own.statusCode, own.json().plan], [201, 'big'], own.body);
+    made.set(url, own.json());
+    for (const refused of [
+      await asClerk('POST', url, { ...body, plan: 'standard' }),
+      await asClerk('PATCH', `${url}/${own.json().id}`, { plan: 'standard' }),
+    ]) {
+      assert.deepEqual([refused.statusCode, refused.json().permissions], [422, ['plans:assign']], url);
+    }
+    const given = await bank.ask('POST', url, { ...body, plan: 'small' });
+    assert.deepEqual([given.status, given.body.plan], [201, 'small'], given.text);
+    const missing = await bank.ask('POST', url, { ...body, plan: 'none' });
+    assert.deepEqual([missing.status, missing.body.code], [404, 'plan_not_found']);
+    const moved = await bank.ask('PATCH', `${url}/${own.json().id}`, { plan: 'small' }, tag);
+    assert.deepEqual([moved.status, moved.body.plan], [200, 'small'], moved.text);
+  }
+
+  // And it binds: of the device's requests the third is refused.
+  const till = made.get('/api/v2/devices') ?? assert.fail();
+  const token = () =>
+    new SignJWT({ jti: newUuid() })
+      .setProtectedHeader({ alg: 'ES256', typ: 'device+jwt' })
+      .setSubject(till.id)
+      .setAudience(platform.running.url)
+      .setIssuedAt()
+      .setExpirationTime('30s')
+      .sign(privateKey);
+  const statuses: number[] = [];
+  for (let count = 0; count < 3; count += 1) {
+    const answer = await platform.running.app.inject({
+      url: '/api/v2/accounts',
+      headers: { authorization: `Device ${await token()}` },
+    });
+    statuses.push(answer.statusCode);
+  }
+  assert.deepEqual(statuses, [200, 200, 429]);
 });
 
 test('a tenant has a quota that whoever operates the installation sets, and nobody of the tenant', async () => {

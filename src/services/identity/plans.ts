@@ -228,8 +228,8 @@ export function editPlan(
 }
 
 /**
- * Refuses a plan for a key that is not there, and one that its giver is not on and may not give: who may ask little
- * would otherwise make itself a key that may ask much.
+ * Refuses a plan for a key, an application or a device that is not there, and one that its giver is not on and may not
+ * give: who may ask little would otherwise make itself a key that may ask much.
  */
 export async function assertMayAssign(tx: Transaction, caller: Caller, plan: string): Promise<void> {
   if (plan === caller.plan) return;
@@ -325,6 +325,7 @@ export const LimitStanding = Type.Object({
   limit: Type.String({ description: 'As `RateLimit` names it' }),
   per: Type.Union([
     Type.Literal('caller'),
+    Type.Literal('application'),
     Type.Literal('plan'),
     Type.Literal('tenant'),
     Type.Literal('address'),

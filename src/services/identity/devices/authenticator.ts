@@ -20,6 +20,7 @@ const Row = Type.Object({
   alg: DeviceAlg,
   public_jwk: PublicJwk,
   permissions: Type.Array(Type.String()),
+  plan: Type.String(),
   status: DeviceStatus,
   expires_at: Type.Union([Type.String(), Type.Null()]),
   tenant_name: Type.String(),
@@ -87,7 +88,7 @@ export function deviceAuthenticator({
         base_currency: row.base_currency,
         permissions: permissions.expand(row.permissions, row.tenant_kind),
         narrowed: [],
-        plan: 'standard',
+        plan: row.plan,
         ...(row.expires_at === null ? {} : { expires_at_ms: Date.parse(row.expires_at) }),
       },
     };

@@ -12,6 +12,7 @@ import { type Attempt, canonicalRequest } from '../../../platform/idempotency.ts
 import { formatId, Id, newUuid } from '../../../platform/ids.ts';
 import { once } from '../../../platform/once.ts';
 import { refuse } from '../errors.ts';
+import { assertMayAssign, PlanName } from '../plans.ts';
 import { assertHolds } from '../roles/holding.ts';
 
 const Coordinate = Type.String({
@@ -50,6 +51,7 @@ export const DeviceRequest = Type.Object(
     label: Label,
     public_key: PublicJwk,
     permissions: Patterns,
+    plan: Type.Optional(PlanName),
     expires_at: Type.Optional(Expiry),
   },
   { additionalProperties: false },
@@ -58,6 +60,7 @@ export const EditDeviceRequest = Type.Object(
   {
     label: Type.Optional(Label),
     permissions: Type.Optional(Patterns),
+    plan: Type.Optional(PlanName),
     expires_at: Type.Optional(Type.Union([Expiry, Type.Null()])),
     status: Type.Optional(DeviceStatus),
   },
@@ -72,6 +75,7 @@ export const Device = Type.Object({
   public_key: PublicJwk,
   thumbprint: Type.String({ description: 'Of the public key (RFC 7638)' }),
   permissions: Type.Array(Type.String()),
+  plan: Type.String(),
   status: DeviceStatus,
   expires_at: Type.Optional(Type.String()),
   created_at: Type.String(),
@@ -87,7 +91,7 @@ const Row = Type.Object({
   version: Type.Integer(),
 });
 
-const columns = `id, label, environment, alg, public_jwk as public_key, thumbprint, permissions, status, expires_at,
+const columns = `id, label, environment, alg, public_jwk as public_key, thumbprint, permissions, plan, status, expires_at,
   created_at, created_by, updated_at, version`;
 
 function shown(row: Static<typeof Row>): Device {
@@ -166,7 +170,10 @@ export interface Devices {
   permissions: PermissionCatalogue;
 }
 
-/** Registers a device that may do no more than whoever registers it. */
+/**
+ * Registers a device that may do no more than whoever registers it, and no more often unless who may gives it another
+ * plan.
+ */
 export async function registerDevice(
   { db, permissions }: Devices,
   caller: Caller,
@@ -181,11 +188,13 @@ export async function registerDevice(
     refuse,
     async (tx) => {
       await assertHolds(tx, caller, permissions, body.permissions);
+      const plan = body.plan ?? caller.plan;
+      await assertMayAssign(tx, caller, plan);
       const uuid = newUuid();
       await tx.run(
         `insert into identity.devices (tenant_id, environment, id, label, alg, public_jwk, thumbprint, permissions,
-           expires_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+           expires_at, created_by, plan)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -197,6 +206,7 @@ export async function registerDevice(
           body.permissions,
           body.expires_at ?? null,
           caller.principal.id,
+          plan,
         ],
       );
       return uuid;
@@ -226,9 +236,10 @@ export function editDevice(
     if (body.permissions !== undefined || prolongs || enables) {
       await assertHolds(tx, caller, permissions, body.permissions ?? before.permissions);
     }
+    if (body.plan !== undefined && body.plan !== before.plan) await assertMayAssign(tx, caller, body.plan);
     await tx.run(
       `update identity.devices
-       set label = $4, permissions = $5, expires_at = $6, status = $7, version = version + 1, updated_at = now()
+       set label = $4, permissions = $5, expires_at = $6, status = $7, plan = $8, version = version + 1, updated_at = now()
        where tenant_id = $1 and environment = $2 and id = $3`,
       [
         caller.tenant_id,
@@ -238,6 +249,7 @@ export function editDevice(
         body.permissions ?? before.permissions,
         body.expires_at === undefined ? (before.expires_at ?? null) : body.expires_at,
         body.status ?? before.status,
+        body.plan ?? before.plan,
       ],
     );
     const edited = await getDevice(tx, caller, uuid);

@@ -13,6 +13,7 @@ import { type Attempt, canonicalRequest } from '../../../platform/idempotency.ts
 import { formatId, Id, newUuid, parseId } from '../../../platform/ids.ts';
 import { once } from '../../../platform/once.ts';
 import { refuse } from '../errors.ts';
+import { assertMayAssign, PlanName } from '../plans.ts';
 import { assertHolds } from '../roles/holding.ts';
 import { SIGNING_ALG } from './signing-keys.ts';
 
@@ -78,6 +79,7 @@ export const ApplicationRequest = Type.Object(
     jwks: Type.Optional(Jwks),
     jwks_uri: Type.Optional(JwksUri),
     token_binding: Type.Optional(Binding),
+    plan: Type.Optional(PlanName),
     fapi: Type.Optional(
       Type.Boolean({ default: false, description: 'Whether the FAPI 2.0 Security Profile is enforced' }),
     ),
@@ -91,6 +93,7 @@ export const EditApplicationRequest = Type.Object(
     redirect_uris: Type.Optional(RedirectUris),
     jwks: Type.Optional(Jwks),
     jwks_uri: Type.Optional(JwksUri),
+    plan: Type.Optional(PlanName),
     status: Type.Optional(Status),
   },
   { additionalProperties: false, minProperties: 1 },
@@ -307,7 +310,10 @@ export interface Applications {
   permissions: PermissionCatalogue;
 }
 
-/** Registers an application that may ask for no more than whoever registers it may do. */
+/**
+ * Registers an application that may ask for no more than whoever registers it may do, and no more often unless who may
+ * gives it another plan.
+ */
 export async function createApplication(
   { db, permissions }: Applications,
   caller: Caller,
@@ -333,11 +339,13 @@ export async function createApplication(
         fapi: body.fapi ?? false,
       };
       assertSound(fitting);
+      const plan = body.plan ?? caller.plan;
+      await assertMayAssign(tx, caller, plan);
       const uuid = newUuid();
       await tx.run(
         `insert into identity.applications (tenant_id, environment, id, name, auth_method, secret_hash, redirect_uris,
-           grant_types, scopes, jwks, jwks_uri, token_binding, fapi, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+           grant_types, scopes, jwks, jwks_uri, token_binding, fapi, created_by, plan)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -353,6 +361,7 @@ export async function createApplication(
           fitting.token_binding,
           fitting.fapi,
           caller.principal.id,
+          plan,
         ],
       );
       return uuid;
@@ -379,6 +388,7 @@ export function editApplication(
     const before = await getRow(tx, caller, uuid);
     assertMatches(ifMatch, before.version, 'the application');
     if (body.scopes !== undefined) await assertHolds(tx, caller, permissions, body.scopes);
+    if (body.plan !== undefined && body.plan !== before.plan) await assertMayAssign(tx, caller, body.plan);
     const keysGiven = body.jwks !== undefined || body.jwks_uri !== undefined;
     const after = {
       ...before,
@@ -389,8 +399,8 @@ export function editApplication(
     assertSound(after);
     await tx.run(
       `update identity.applications
-       set name = $4, scopes = $5, redirect_uris = $6, jwks = $7, jwks_uri = $8, status = $9, version = version + 1,
-           updated_at = now()
+       set name = $4, scopes = $5, redirect_uris = $6, jwks = $7, jwks_uri = $8, status = $9, plan = $10,
+           version = version + 1, updated_at = now()
        where tenant_id = $1 and environment = $2 and id = $3`,
       [
         caller.tenant_id,
@@ -402,6 +412,7 @@ export function editApplication(
         after.jwks === null ? null : JSON.stringify(after.jwks),
         after.jwks_uri,
         body.status ?? before.status,
+        body.plan ?? before.plan,
       ],
     );
     return { before: shown(before), ...(await getApplication(tx, caller, uuid)) };
