@@ -151,6 +151,7 @@ end $$;
 --                where nothing is wrong. Such a command has no legs, and its refusal is kept like any other
 --   p_first_legs the first of its legs, which stand in the order of the commands; one more member says where they end
 --   p_accounts   each account of the batch once, ascending; p_leg_slots are subscripts into it
+--   p_traceparents the place in a trace of what asked for each command, which goes into its event
 --
 -- An array of which all members would be null may be null itself.
 --
@@ -191,7 +192,8 @@ create or replace function ledger.post(
   p_leg_credits boolean[],
   p_leg_amounts bigint[],
   p_leg_currencies text[],
-  p_leg_reverses smallint[]
+  p_leg_reverses smallint[],
+  p_traceparents text[] default null
 ) returns table (
   command integer,
   created_at timestamptz,
@@ -832,11 +834,13 @@ begin
       where posted.position is not null and p_attributions[posted.r] is not null
       returning 1
   ), told as (
-    insert into outbox (tenant_id, environment, sequence, id, time, position, type, source, aggregatetype, aggregateid, payload)
+    insert into outbox (tenant_id, environment, sequence, id, time, position, type, source, aggregatetype, aggregateid, payload,
+                        traceparent)
       select p_tenant_id, p_environment, v_sequence + v_posted[i] - v_first_position, p_ids[i], v_now, v_posted[i],
              (array['ledger.transfer.posted', 'ledger.transfer.reversed', 'ledger.hold.placed', 'ledger.hold.incremented',
                     'ledger.hold.extended', 'ledger.hold.captured', 'ledger.hold.released', 'ledger.hold.expired'])[p_kinds[i]],
-             '/ledger', case when p_kinds[i] in (1, 2) then 'transfer' else 'hold' end, coalesce(case when p_kinds[i] > 3 then p_refs[i] end, p_ids[i])::text, p_events[i]
+             '/ledger', case when p_kinds[i] in (1, 2) then 'transfer' else 'hold' end, coalesce(case when p_kinds[i] > 3 then p_refs[i] end, p_ids[i])::text, p_events[i],
+             p_traceparents[i]
       from generate_series(1, n) i
       where v_posted[i] is not null
   )
