@@ -349,6 +349,25 @@ test('what a message said is forgotten after its time, and why it was sent is no
   assert.deepEqual(forgotten, rest);
 });
 
+test('who may not see personal data sees masks of names, addresses and what was said', async () => {
+  const to = await notices.recipient({ ...EVERYTHING, name: 'Zoraide' });
+  const [made] = await notices.send(to, { data: { title: 'Xilofone', message: 'Wanderley' } });
+  await notices.settled(made.id);
+  const { key } = await bank.post('/api/v2/api-keys', { label: 'blind', scopes: ['notifications:*'] });
+  const blind = { authorization: `Bearer ${key}` };
+  for (const path of ['recipients', `recipients/${to}`, 'messages', `messages/${made.id}`, 'outbox']) {
+    const url = `/api/v2/notifications/${path}`;
+    const seen = await bank.ask('GET', url, undefined, blind);
+    assert.equal(seen.status, 200, seen.text);
+    assert.doesNotMatch(seen.text, /oraide|ilofone|anderley|ana@|na@bank|99999|d7f1c2/, path);
+    assert.match((await bank.ask('GET', url)).text, /Zoraide|Xilofone/);
+  }
+  const { recipient_id, data } = (
+    await bank.ask('GET', `/api/v2/notifications/messages/${made.id}`, undefined, blind)
+  ).body;
+  assert.deepEqual([recipient_id, data], [to, { title: '•••', message: '•••' }]);
+});
+
 test('a sandbox that is emptied forgets recipients and messages; live has its own', async () => {
   const to = await notices.recipient();
   await notices.send(to);
