@@ -142,6 +142,19 @@ export async function openWalk(): Promise<Walk> {
   });
   const window = { name: 'minute', requests: 1_000_000, window_s: 60 };
   await owner.post('/api/v2/plans', { name: 'of_the_owner', description: MARK, windows: [window] });
+  const notified = await owner.post('/api/v2/notifications/recipients', { kind: 'staff', name: MARK });
+  const template = await owner.post('/api/v2/notifications/templates', {
+    topic: 'announcement',
+    channel: 'sms',
+    language: 'en',
+    text: MARK,
+  });
+  const { messages } = await owner.post('/api/v2/notifications/messages', {
+    recipient_id: notified.id,
+    topic: 'announcement',
+    data: { title: MARK, message: MARK },
+    channels: ['in_app'],
+  });
   const held = newUuid();
   await superuser.query(
     `insert into platform.held_events (tenant_id, environment, consumer, event_id, sequence, aggregateid, event, state, reason)
@@ -182,6 +195,9 @@ export async function openWalk(): Promise<Walk> {
     hold_id: { real: hold.id, made_up: formatId('hld', newUuid()) },
     key_id: { real: key.id, made_up: formatId('key', newUuid()) },
     key: { real: ATTEMPT, made_up: newUuid() },
+    recipient_id: { real: notified.id, made_up: formatId('rcp', newUuid()) },
+    template_id: { real: template.id, made_up: formatId('tpl', newUuid()) },
+    message_id: { real: messages[0].id, made_up: formatId('msg', newUuid()) },
     // Numbers of v1 are each tenant's own. Nobody else here has any.
     number: { real: '2', made_up: '999999' },
     from: { real: '1', made_up: '999998' },
@@ -232,6 +248,8 @@ const bodies: Record<string, object> = {
   ':environment': { windows: [{ name: 'minute', requests: 1, window_s: 60 }] },
   limits: { amounts: [{ currency: 'BRL' }] },
   ':number': { name: 'mine', balance: 1 },
+  ':recipient_id': { name: 'mine' },
+  ':template_id': { text: 'mine' },
 };
 /** Routes that tell callers of themselves, whatever they may do. */
 export const forEveryCaller = new Set(['/api/v2/self']);

@@ -240,6 +240,42 @@ test('policies and what is decided by them, settings, plans, quotas and the sand
   await changes('changes', 'PUT', `${at}/quotas/sandbox`, { windows: [window] }, { by });
 });
 
+test('notifications, without what is said and without a secret', async () => {
+  const base = '/api/v2/notifications';
+  const { body: recipient } = await changes('makes', 'POST', `${base}/recipients`, {
+    kind: 'staff',
+    name: 'Ana',
+  });
+  const on = `${base}/recipients/${recipient.id}`;
+  const { told: renamed } = await changes('changes', 'PATCH', on, { name: 'Bia' });
+  assert.deepEqual([Object(renamed.before).name, Object(renamed.after).name], ['Ana', 'Bia']);
+  const { body: first, told: made } = await changes('makes', 'POST', `${on}/webhook-secrets`);
+  assert.ok(first.secret.length > 20 && !JSON.stringify(made).includes(first.secret));
+  const { body: second, told: replaced } = await changes('changes', 'POST', `${on}/webhook-secrets`);
+  assert.ok(second.secret !== first.secret && !JSON.stringify(replaced).includes(second.secret));
+
+  const words = { topic: 'announcement', channel: 'sms', language: 'en', text: 'One' };
+  const { body: template } = await changes('makes', 'POST', `${base}/templates`, words);
+  const at = `${base}/templates/${template.id}`;
+  const { told: edited } = await changes('changes', 'PATCH', at, { text: 'Two' });
+  assert.deepEqual([Object(edited.before).text, Object(edited.after).text], ['One', 'Two']);
+  const { told: published } = await changes('changes', 'POST', `${at}/publish`);
+  assert.deepEqual(
+    [published.subject, Object(published.before).status, Object(published.after).number],
+    [template.id, 'draft', 1],
+  );
+
+  const said = { title: 'Zimtschnecke', message: 'x' };
+  const body = { recipient_id: recipient.id, topic: 'announcement', data: said, channels: ['in_app'] };
+  const { body: sent, told } = await changes('makes', 'POST', `${base}/messages`, body);
+  assert.deepEqual([told.subject, Object(told.after).messages[0].id], [sent.id, sent.messages[0].id]);
+  assert.ok(!JSON.stringify(told).includes('Zimtschnecke'));
+  const { id } = sent.messages[0];
+  while ((await bank.get(`${base}/messages/${id}`)).state !== 'sent') await sleep(10);
+  const { told: read } = await changes('changes', 'POST', `${base}/messages/${id}/read`);
+  assert.deepEqual([Object(read.before).read_at, typeof Object(read.after).read_at], [undefined, 'string']);
+});
+
 /** Asked elsewhere: by a person with a browser, with a provider that answers, or written in the commit of a posting. */
 const elsewhere = [
   // external.test.ts

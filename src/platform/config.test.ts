@@ -33,6 +33,13 @@ test('with nothing set, every setting has its documented default', () => {
     otel_service_name: 'financialapi',
     otel_traces_sampler: 'parentbased_traceidratio',
     otel_traces_sampler_arg: 0.01,
+    smtp_url: undefined,
+    smtp_from: undefined,
+    sms_provider_url: undefined,
+    sms_provider_token: undefined,
+    push_provider_url: undefined,
+    push_provider_token: undefined,
+    notifications_kept_days: 90,
     service_token_keys: [],
     events_kept_days: 90,
     max_connections: 10_000,
@@ -152,10 +159,31 @@ test('the documentation of a setting with a plain default names the value that i
         'instance_url',
         'otel_exporter_otlp_endpoint',
         'otel_exporter_otlp_headers',
+        'smtp_url',
+        'smtp_from',
+        'sms_provider_url',
+        'sms_provider_token',
+        'push_provider_url',
+        'push_provider_token',
       ].includes(key),
   );
-  assert.equal(plain.length, 27);
+  assert.equal(plain.length, 25);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
+});
+
+test('providers of notifications are checked, and a bad SMTP_URL is refused without repeating it', () => {
+  for (const from of ['no-reply@bank.example', 'Banco Exemplo <no-reply@bank.example>']) {
+    assert.equal(readConfig({ SMTP_FROM: from }).smtp_from, from);
+  }
+  for (const from of ['bank', 'a@b, c@d', 'x <a@b> y', 'a@b>', 'A "b" <a@b>']) {
+    assert.throws(() => readConfig({ SMTP_FROM: from }), /^StartupError: SMTP_FROM is /);
+  }
+  assert.equal(readConfig({ SMTP_URL: 'smtps://u:p@mail.example' }).smtp_url, 'smtps://u:p@mail.example');
+  assert.throws(
+    () => readConfig({ SMTP_URL: 'http://u:hunter2@mail.example' }),
+    (error: Error) => /^SMTP_URL has a value/.test(error.message) && !error.message.includes('hunter2'),
+  );
+  assert.throws(() => readConfig({ SMS_PROVIDER_URL: 'ftp://sms.example' }), /SMS_PROVIDER_URL is /);
 });
 
 test('values are taken from the environment', () => {

@@ -145,7 +145,7 @@ export async function startConsumer(options: {
 
   /** Does what events do, by one call where the consumer can. */
   async function handleAll(tx: Transaction, events: readonly Event[]): Promise<void> {
-    if (handleMany === undefined || events.length === 1) {
+    if (handleMany === undefined || events.length < 2) {
       for (const event of events) await handle(tx, event);
       return;
     }

@@ -24,7 +24,7 @@ const MESSAGES_AT_ONCE = 10;
 const TENANTS_AT_ONCE = 8;
 const LOOKED_AT = 500;
 const LOOK_EVERY_MS = 500;
-/** With pauses of 5 s that grow threefold up to an hour: about three hours in all. */
+/** With pauses of 5 s that grow threefold up to an hour: two and a half hours in all. */
 const MAX_ATTEMPTS = 9;
 const FIRST_PAUSE_S = 5;
 const LONGEST_PAUSE_S = 3_600;

@@ -33,28 +33,26 @@ const Reference = Type.String({
 const Name = () => Personal(Text({ min: 1, max: 255, examples: ['Ana Souza'] }));
 /** No white space, and nothing that begins another address or header (RFC 5321). */
 const Email = () =>
-  Personal(
-    Type.String({
-      maxLength: 254,
-      pattern:
-        "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
-      examples: ['ana@bank.example'],
-    }),
-  );
+  Type.String({
+    maxLength: 254,
+    pattern:
+      "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
+    examples: ['ana@bank.example'],
+  });
 const Phone = () =>
-  Personal(
-    Type.String({ pattern: '^\\+[1-9][0-9]{6,14}$', description: 'E.164', examples: ['+5511999990000'] }),
-  );
+  Type.String({
+    pattern: '^\\+[1-9][0-9]{6,14}$',
+    description: 'E.164',
+    examples: ['+5511999990000'],
+  });
 const PushToken = () =>
-  Secret(
-    Type.String({
-      minLength: 1,
-      maxLength: 4_096,
-      pattern: '^[\\x21-\\x7e]+$',
-      description: 'By which the provider of push messages knows the device',
-      examples: ['d7f1c2'],
-    }),
-  );
+  Type.String({
+    minLength: 1,
+    maxLength: 4_096,
+    pattern: '^[\\x21-\\x7e]+$',
+    description: 'By which the provider of push messages knows the device',
+    examples: ['d7f1c2'],
+  });
 const WebhookUrl = Type.String({
   maxLength: 2_000,
   pattern: '^https?://[\\x21-\\x7e]+$',
@@ -93,9 +91,9 @@ export const RecipientRequest = Type.Object(
     reference: Type.Optional(Reference),
     language: Type.Optional(Language),
     time_zone: Type.Optional(TimeZone),
-    email: Type.Optional(Email()),
-    phone: Type.Optional(Phone()),
-    push_token: Type.Optional(PushToken()),
+    email: Type.Optional(Personal(Email())),
+    phone: Type.Optional(Personal(Phone())),
+    push_token: Type.Optional(Secret(PushToken())),
     webhook_url: Type.Optional(WebhookUrl),
     quiet_hours: Type.Optional(QuietHours),
     digest_at: Type.Optional(LocalTime()),
@@ -110,9 +108,9 @@ export const EditRecipientRequest = Type.Object(
     name: Type.Optional(Name()),
     language: Type.Optional(Language),
     time_zone: Type.Optional(TimeZone),
-    email: Type.Optional(Type.Union([Email(), Type.Null()])),
-    phone: Type.Optional(Type.Union([Phone(), Type.Null()])),
-    push_token: Type.Optional(Type.Union([PushToken(), Type.Null()])),
+    email: Type.Optional(Personal(Type.Union([Email(), Type.Null()]))),
+    phone: Type.Optional(Personal(Type.Union([Phone(), Type.Null()]))),
+    push_token: Type.Optional(Secret(Type.Union([PushToken(), Type.Null()]))),
     webhook_url: Type.Optional(Type.Union([WebhookUrl, Type.Null()])),
     quiet_hours: Type.Optional(Type.Union([QuietHours, Type.Null()])),
     digest_at: Type.Optional(LocalTime()),

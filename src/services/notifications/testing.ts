@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { type ParsedMail, simpleParser } from 'mailparser';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
+import type { Answer, TestTenant } from '../../testing.ts';
 
 interface ReceivedMail {
   /** Addresses of the envelope. */
@@ -80,4 +81,35 @@ export async function eventually<T>(ask: () => Promise<T | undefined> | T | unde
     if (answer !== undefined) return answer;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** A tenant's recipients and messages, asked for in few words. */
+export function openNotices(tenant: TestTenant) {
+  const get = (id: string) => tenant.get(`/api/v2/notifications/messages/${id}`);
+  return {
+    get,
+    /** Registers a recipient and returns its id. */
+    recipient: async (options: object = {}): Promise<string> => {
+      const body = { kind: 'customer', name: 'Ana Souza', email: 'ana@bank.example', ...options };
+      return (await tenant.post('/api/v2/notifications/recipients', body)).id;
+    },
+    edit: (id: string, body: object) =>
+      tenant.ask('PATCH', `/api/v2/notifications/recipients/${id}`, body, { 'if-match': '*' }),
+    /** Sends an announcement, or what is given, and returns the messages that it made. */
+    send: async (recipient_id: string, options: object = {}): Promise<Answer['body'][]> => {
+      const announcement = { topic: 'announcement', data: { title: 'Closed', message: 'On Friday' } };
+      const body = { recipient_id, channels: ['email'], ...announcement, ...options };
+      return (await tenant.post('/api/v2/notifications/messages', body)).messages;
+    },
+    /** The message once it is sent, has failed or is suppressed. */
+    settled: (id: string): Promise<Answer['body']> =>
+      eventually(async () => {
+        const message = await get(id);
+        return ['waiting', 'sending'].includes(message.state) ? undefined : message;
+      }),
+  };
+}
+
+export function reasonsOf({ steps }: { steps: { reason: string }[] }): string[] {
+  return steps.map(({ reason }) => reason);
 }

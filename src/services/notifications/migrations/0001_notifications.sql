@@ -40,7 +40,8 @@ create table notifications.recipients (
   updated_at timestamptz not null default now(),
   version integer not null default 1,
   primary key (tenant_id, environment, id),
-  check ((quiet_from is null) = (quiet_to is null) and quiet_from is distinct from quiet_to or quiet_from is null)
+  check ((quiet_from is null) = (quiet_to is null)),
+  check (quiet_from <> quiet_to)
 );
 comment on column notifications.recipients.reference is 'By what the institution knows whom it tells: an id of a person or customer';
 comment on column notifications.recipients.quiet_from is 'Local time of the recipient, as quiet_to, which may be of the next day';
