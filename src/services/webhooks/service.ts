@@ -18,7 +18,7 @@ import { type Lanes, startSender } from './sender.ts';
 import { signingKeyContext } from './signing-key.ts';
 
 /** How it is sent. */
-interface Manner extends Terms, Lanes {
+export interface Manner extends Terms, Lanes {
   /** How long an endpoint may take to answer. */
   timeout_ms: number;
 }
@@ -76,7 +76,7 @@ function measure(metrics: Metrics, db: Database): (outcome: Outcome, done: Attem
 }
 
 /** The service, sending in another manner than usual. */
-function webhooksWith(manner: Partial<Manner>): Service {
+export function webhooksWith(manner: Partial<Manner>): Service {
   return defineService({
     name: 'webhooks',
     migrations: fileURLToPath(new URL('migrations', import.meta.url)),
