@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { after, before, test } from 'node:test';
 import { Client } from 'pg';
 import { Check } from 'typebox/value';
+import { parseId } from '../../platform/ids.ts';
 import { services } from '../../services.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 import { EndpointDisabled } from './events.ts';
@@ -32,7 +33,7 @@ const asked: [failures: number, retry_after_ms: number | undefined][] = [];
 
 before(async () => {
   const webhooks = webhooksWith({
-    timeout_ms: 400,
+    timeout_ms: 4_000,
     attempts: 3,
     wait_ms: (failures, retry_after_ms) => {
       asked.push([failures, retry_after_ms]);
@@ -65,6 +66,7 @@ async function newEndpoint(bank: TestTenant, more: object = {}): Promise<Json> {
   return { path, ...(await bank.post(at, body)) };
 }
 
+const uuidOf = (id: string) => parseId('dlv', id) ?? parseId('whk', id) ?? assert.fail(id);
 const status =
   (code: number, headers: Record<string, string> = {}, body = '') =>
   (response: ServerResponse) =>
@@ -292,7 +294,7 @@ test('addresses within our network are not asked, nor redirects followed; the at
     ['https://10.0.0.1:22/', /^Port 22 is not asked/],
     ['http://127.0.0.2/x', /is asked over https only/],
     [`${receiver.url}/redirects`, /^It answered 302; redirects are not followed\.$/],
-    [`${receiver.url}/silent`, /^No answer came within 0\.4 seconds\.$/],
+    [`${receiver.url}/silent`, /^No answer came within 4 seconds\.$/],
     [receiver.url.replace('http:', 'https:'), /^TLS failed/],
   ]);
   for (const [url, reason] of reasons) {
@@ -304,4 +306,99 @@ test('addresses within our network are not asked, nor redirects followed; the at
     assert.equal(attempted.length, 1);
   }
   assert.equal(receiver.at(path).length, 0);
+});
+
+test('order that is wanted while something is under way is kept from then on, and nothing waits for ever', async () => {
+  const bank = await platform.newTenant();
+  const { id, path } = await newEndpoint(bank, { event_types: ['ledger.account.*'] });
+  const held: ServerResponse[] = [];
+  answers.set(path, (response) => void held.push(response));
+  const account = await openAccount(bank);
+  await eventually('the first is under way', () => (held.length === 1 ? true : undefined));
+  const edit = (body: object) => bank.ask('PATCH', `${at}/${id}`, body, { 'if-match': '*' });
+  assert.equal((await edit({ ordered: true })).status, 200);
+  for (const name of ['A', 'B']) {
+    await bank.ask('PATCH', `/api/v2/accounts/${account}`, { name }, { 'if-match': '*' });
+  }
+  await eventually('two wait', async () =>
+    (await bank.get(`${deliveries}?endpoint_id=${id}&status=waiting`)).data.length === 2 ? true : undefined,
+  );
+  answers.delete(path);
+  for (const response of held) response.writeHead(204).end();
+  await eventually('all are delivered', async () =>
+    (await bank.get(`${deliveries}?endpoint_id=${id}&status=delivered`)).data.length === 3 ? true : undefined,
+  );
+});
+
+test('the trace of what caused an event goes out with it', async () => {
+  const bank = await platform.newTenant();
+  const { id, path } = await newEndpoint(bank);
+  await openAccount(bank);
+  const { id: delivery } = await settled(bank, `endpoint_id=${id}`, 'delivered');
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  await sql.query('update webhooks.deliveries set traceparent = $2 where id = $1', [
+    uuidOf(delivery),
+    traceparent,
+  ]);
+  await bank.post(`${deliveries}/${delivery}/resend`);
+  const [first, again] = await arrived(receiver, 2, path);
+  assert.deepEqual([first?.headers['traceparent'], again?.headers['traceparent']], [undefined, traceparent]);
+});
+
+test('what was sent is forgotten after a month, and a deleted endpoint with the last of it', async () => {
+  const bank = await platform.newTenant();
+  const { id } = await newEndpoint(bank);
+  const deleted = await newEndpoint(bank);
+  await openAccount(bank);
+  await openAccount(bank);
+  const both = async (of: string) => {
+    const { data } = await bank.get(`${deliveries}?endpoint_id=${of}&status=delivered`);
+    return data.length === 2 ? data : undefined;
+  };
+  const [, older] = await eventually('both are delivered', () => both(id));
+  await eventually('both are delivered', () => both(deleted.id));
+  await bank.ask('DELETE', `${at}/${deleted.id}`);
+  const ids = [uuidOf(older.id), uuidOf(deleted.id)];
+  await sql.query(
+    `update webhooks.deliveries set finished_at = now() - interval '31 days' where id = $1 or endpoint_id = $2`,
+    ids,
+  );
+  await sql.query("update webhooks.endpoints set deleted_at = now() - interval '2 days' where id = $1", [
+    ids[1],
+  ]);
+  await bank.post('/api/v2/jobs/webhooks.remove_old_deliveries/run');
+  const run = await eventually('the job has run', async () => {
+    const { data } = await bank.get('/api/v2/jobs/webhooks.remove_old_deliveries/runs?outcome=succeeded');
+    return data[0];
+  });
+  assert.deepEqual(run.did, { deliveries: 3 });
+  const { data } = await bank.get(deliveries);
+  assert.equal(data.length, 1);
+  assert.notEqual(data[0].id, older.id);
+  const { rows } = await sql.query(
+    `select (select count(*)::int from webhooks.attempts where tenant_id = $1) as attempts,
+       (select count(*)::int from webhooks.endpoints where tenant_id = $1) as endpoints`,
+    [bank.scope.tenant_id],
+  );
+  assert.deepEqual(rows, [{ attempts: 1, endpoints: 1 }]);
+});
+
+test('how sending stands is measured', async () => {
+  const bank = await platform.newTenant();
+  const { id } = await newEndpoint(bank);
+  const read = async (name: string) => {
+    const { text } = await bank.ask('GET', '/metrics');
+    return Number(new RegExp(`^webhooks_${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  };
+  const before = await read('endpoints_disabled');
+  await bank.post(`${at}/${id}/disable`);
+  assert.equal(await read('endpoints_disabled'), before + 1);
+  assert.equal(await read('deliveries_due'), 0);
+  assert.equal(await read('oldest_due_seconds'), 0);
+  for (const outcome of ['delivered', 'retrying', 'given_up']) {
+    assert.ok(
+      (await read(`deliveries_total{outcome="${outcome}"}`.replaceAll(/[{}"]/g, '\\$&'))) > 0,
+      outcome,
+    );
+  }
 });
