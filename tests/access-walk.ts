@@ -140,6 +140,12 @@ export async function openWalk(): Promise<Walk> {
     grant_types: ['client_credentials'],
     scopes: ['accounts:read'],
   });
+  const endpoint = await owner.post('/api/v2/webhooks/endpoints', {
+    url: 'https://receiver.invalid/hooks',
+    event_types: ['*'],
+    description: MARK,
+  });
+  const delivery = await owner.post(`/api/v2/webhooks/endpoints/${endpoint.id}/test`);
   const window = { name: 'minute', requests: 1_000_000, window_s: 60 };
   await owner.post('/api/v2/plans', { name: 'of_the_owner', description: MARK, windows: [window] });
   const notified = await owner.post('/api/v2/notifications/recipients', { kind: 'staff', name: MARK });
@@ -174,6 +180,8 @@ export async function openWalk(): Promise<Walk> {
   const parameters: Walk['parameters'] = {
     consumer: { real: 'walker', made_up: 'nobody' },
     event_id: { real: formatId('evt', held), made_up: formatId('evt', newUuid()) },
+    endpoint_id: { real: endpoint.id, made_up: formatId('whk', newUuid()) },
+    delivery_id: { real: delivery.id, made_up: formatId('dlv', newUuid()) },
     device_id: { real: device.id, made_up: formatId('dev', newUuid()) },
     application_id: { real: application.id, made_up: formatId('app', newUuid()) },
     // Consents are a person's own: no key has any.
@@ -238,6 +246,8 @@ const bodies: Record<string, object> = {
   ':account_id': { name: 'mine' },
   ':key_id': { label: 'mine' },
   ':device_id': { label: 'mine' },
+  ':endpoint_id': { description: 'mine' },
+  resends: { from: '2020-01-01T00:00:00Z' },
   ':action': {},
   ':application_id': { name: 'mine' },
   secrets: {},

@@ -276,6 +276,40 @@ test('notifications, without what is said and without a secret', async () => {
   assert.deepEqual([Object(read.before).read_at, typeof Object(read.after).read_at], [undefined, 'string']);
 });
 
+test('endpoints of webhooks and what is sent again, without a secret', async () => {
+  const at = '/api/v2/webhooks/endpoints';
+  const request = { url: 'https://receiver.invalid/hooks', event_types: ['*'] };
+  const { body: made, told } = await changes('makes', 'POST', at, request);
+  assert.equal(told.subject, made.id);
+  const on = `${at}/${made.id}`;
+  const { told: edited } = await changes('changes', 'PATCH', on, { ordered: true });
+  assert.deepEqual([Object(edited.before).ordered, Object(edited.after).ordered], [false, true]);
+  const { body: rotated, told: ofRotated } = await changes('changes', 'POST', `${on}/rotations`, {});
+  assert.equal(Object(ofRotated.after).signing_keys.length, 2);
+  for (const { secret } of [made, rotated]) assert.ok(!JSON.stringify([told, ofRotated]).includes(secret));
+  const { body: delivery, told: tested } = await changes('makes', 'POST', `${on}/test`);
+  assert.equal(tested.subject, made.id);
+  for (let tries = 0; ; tries += 1) {
+    const { status } = await bank.get(`/api/v2/webhooks/deliveries/${delivery.id}`);
+    if (status === 'failed') break;
+    assert.ok(tries < 1_000, status);
+    await sleep(20);
+  }
+  const again = `/api/v2/webhooks/deliveries/${delivery.id}/resend`;
+  const { told: resent } = await changes('changes', 'POST', again);
+  assert.deepEqual([resent.subject, Object(resent.before).status], [delivery.id, 'failed']);
+  await changes('makes', 'POST', `${on}/resends`, { from: '2020-01-01T00:00:00Z' });
+  for (const [action, from, to] of [
+    ['disable', 'enabled', 'disabled'],
+    ['enable', 'disabled', 'enabled'],
+  ] as const) {
+    const { told: set } = await changes('changes', 'POST', `${on}/${action}`);
+    assert.deepEqual([Object(set.before).status, Object(set.after).status], [from, to]);
+  }
+  const { told: removed } = await changes('removes', 'DELETE', on);
+  assert.equal(removed.subject, made.id);
+});
+
 /** Asked elsewhere: by a person with a browser, with a provider that answers, or written in the commit of a posting. */
 const elsewhere = [
   // external.test.ts

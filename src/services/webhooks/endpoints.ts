@@ -18,6 +18,8 @@ import { arrange } from './order.ts';
 import { addSigningKey, Scheme } from './signing-key.ts';
 
 const MAX_ENDPOINTS = 1_000;
+/** Keys that sign at a time: each is a signature in every request. */
+const MAX_KEYS = 5;
 
 const Url = Type.String({
   minLength: 8,
@@ -482,6 +484,13 @@ export async function rotate(
          where tenant_id = $1 and environment = $2 and endpoint_id = $3`,
         [...key, body.overlap_s ?? 86_400],
       );
+      const { endpoint: rotating } = await getEndpoint(tx, caller, uuid);
+      if (body.overlap_s !== 0 && rotating.signing_keys.length >= MAX_KEYS) {
+        throw refuse(
+          'too_many_webhook_keys',
+          `${rotating.signing_keys.length} keys sign for ${rotating.id} already.`,
+        );
+      }
       const { secret } = await addSigningKey(tx, secrets, caller, uuid, scheme);
       made = secret === undefined ? {} : { secret };
       await tx.run(

@@ -42,6 +42,12 @@ export const refuse = defineProblems({
     title: 'Not the endpoint of another application',
     meaning: 'An application makes endpoints for itself only. Leave `application_id` out.',
   },
+  too_many_webhook_keys: {
+    status: 409,
+    title: 'Too many keys sign',
+    meaning:
+      'Five keys of an endpoint may sign at a time. Wait until an older one has expired, or rotate with `overlap_s` 0, which ends all of them.',
+  },
   too_many_webhook_endpoints: {
     status: 409,
     title: 'Too many endpoints',

@@ -22,15 +22,21 @@ const GONE = 410;
 
 const State = Type.Object({
   enabled: Type.Boolean(),
+  ordered: Type.Boolean(),
   failing_for_ms: Type.Union([Type.Number(), Type.Null()]),
 });
 
-async function lock(tx: Transaction, { tenant_id, environment, endpoint_id }: Claimed) {
+/** How the endpoint stands, which stays so until the commit. Locked before its deliveries, here as everywhere. */
+async function lock(
+  tx: Transaction,
+  { tenant_id, environment, endpoint_id }: Claimed,
+  mode: 'no key update' | 'share',
+): Promise<Static<typeof State>> {
   const [state] = await tx.rows(
     State,
-    `select status = 'enabled' as enabled,
+    `select status = 'enabled' as enabled, ordered,
        (extract(epoch from clock_timestamp() - failing_since) * 1000)::double precision as failing_for_ms
-     from webhooks.endpoints where tenant_id = $1 and environment = $2 and id = $3 for no key update`,
+     from webhooks.endpoints where tenant_id = $1 and environment = $2 and id = $3 for ${mode}`,
     [tenant_id, environment, endpoint_id],
   );
   if (state === undefined) throw new Error('the endpoint of a delivery is not there');
@@ -79,16 +85,18 @@ async function note(tx: Transaction, delivery: Claimed, done: Attempted): Promis
 }
 
 async function succeed(tx: Transaction, delivery: Claimed, claim: string, done: Attempted): Promise<Outcome> {
-  if (delivery.ordered) await lock(tx, delivery);
-  if (!(await close(tx, delivery, claim, { status: 'delivered' }))) return 'lost';
-  await note(tx, delivery, done);
   const { tenant_id, environment, endpoint_id } = delivery;
   await tx.run(
     `update webhooks.endpoints set failing_since = null
      where tenant_id = $1 and environment = $2 and id = $3 and failing_since is not null`,
     [tenant_id, environment, endpoint_id],
   );
-  if (delivery.ordered) await promote(tx, delivery, endpoint_id, delivery.subject);
+  // Many may succeed at once where there is no order to be kept. It may have become wanted since the claim.
+  const { ordered } = await lock(tx, delivery, delivery.ordered ? 'no key update' : 'share');
+  if (ordered && !delivery.ordered) await lock(tx, delivery, 'no key update');
+  if (!(await close(tx, delivery, claim, { status: 'delivered' }))) return 'lost';
+  await note(tx, delivery, done);
+  if (ordered) await promote(tx, delivery, endpoint_id, delivery.subject);
   return 'delivered';
 }
 
@@ -114,7 +122,7 @@ async function fail(
   done: Attempted,
   terms: Terms,
 ): Promise<Outcome> {
-  const state = await lock(tx, delivery);
+  const state = await lock(tx, delivery, 'no key update');
   const then = next(delivery, done, state, terms);
   if (!(await close(tx, delivery, claim, then))) return 'lost';
   await note(tx, delivery, done);
@@ -128,7 +136,7 @@ async function fail(
   else if ((state.failing_for_ms ?? 0) > terms.disable_after_ms) {
     await disable(tx, delivery, endpoint_id, 'failing');
   }
-  if (delivery.ordered && then.status !== 'pending') {
+  if (state.ordered && then.status !== 'pending') {
     await promote(tx, delivery, endpoint_id, delivery.subject);
   }
   if (then.status === 'pending') return 'retrying';

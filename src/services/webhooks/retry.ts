@@ -12,7 +12,7 @@ const LONGEST_MS = 86_400_000;
 export const ATTEMPTS = 12;
 
 /** Longest wait after so many failures, in milliseconds. */
-function waitBound(failures: number): number {
+export function waitBound(failures: number): number {
   return Math.min(FIRST_BOUND_MS * GROWTH ** (failures - 1), LONGEST_MS);
 }
 
@@ -20,7 +20,7 @@ function waitBound(failures: number): number {
 export function retryAfterOf(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;
-  const date = Date.parse(header);
+  const date = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} /.test(header) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(date - now, 0);
 }
 

@@ -1,8 +1,8 @@
 /**
  * Sends what is due, so that an endpoint which does not answer delays no other. Two lanes have slots for requests under
  * way. An endpoint begins in the quick lane with one request at a time, and may have several once it answers quickly. A
- * request that takes longer moves to the slow lane while it is under way and frees its slot; its endpoint stays there, with
- * one request at a time, until it answers quickly again.
+ * request that takes longer moves to the slow lane while it is under way and frees its slot; its endpoint stays there until
+ * it answers quickly again, with one request at a time as long as it does not answer at all.
  *
  * Every process may send: a delivery is claimed for a lease that is longer than a request may take. Of a process that is
  * killed, the leases run out and others send again.
@@ -38,10 +38,14 @@ const LOOK_EVERY_MS = 200;
 const AFTER_FAILURE_MS = 1_000;
 /** Endpoints of which is known how they answer; one that is forgotten begins anew. */
 const REMEMBERED = 2_000;
+/** Part of the slow lane that is filled from what is due; the rest is for those that move. */
+const CLAIMED_OF_SLOW = 0.75;
 /** How long requests that are under way may take to end when the process stops. Others then send them again. */
 const STOP_MS = 3_000;
 
 type Lane = 'quick' | 'slow';
+/** How an endpoint answers: quickly, slowly, or not at all so far as is known. */
+type Manners = Lane | 'silent';
 
 function idsOf({ id, endpoint_id }: Claimed): { delivery_id: string; endpoint_id: string } {
   return { delivery_id: formatId('dlv', id), endpoint_id: formatId('whk', endpoint_id) };
@@ -61,21 +65,26 @@ export function startSender(options: {
   const waker = openWaker();
   const stopping = new AbortController();
   const givingUp = new AbortController();
-  const answers = new LRUCache<string, Lane>({ max: REMEMBERED });
+  const answers = new LRUCache<string, Manners>({ max: REMEMBERED });
   /** Requests under way of each endpoint. */
   const of = new Map<string, number>();
   const used = { quick: 0, slow: 0 };
   const underWay = new Set<Promise<void>>();
 
-  /** How many more requests each endpoint may have, of those that may not have one like any that is not known. */
+  function slotsOf(known: Manners | undefined): number {
+    if (known === 'quick') return lanes.slots_of_one;
+    return known === 'slow' ? Math.ceil(lanes.slots_of_one / 2) : 1;
+  }
+
+  /** How many more requests each endpoint may have in a lane, of those of which something is known. */
   function freeIn(lane: Lane): [ids: string[], free: number[]] {
-    const ids = new Set([...of.keys(), ...answers.keys()]);
-    const free = [...ids].map((id): [string, number] => {
-      const known = answers.get(id);
-      if ((known === 'slow') !== (lane === 'slow')) return [id, 0];
-      return [id, Math.max((known === 'quick' ? lanes.slots_of_one : 1) - (of.get(id) ?? 0), 0)];
+    const ids = [...new Set([...of.keys(), ...answers.keys()])];
+    const free = ids.map((id) => {
+      const known = answers.peek(id);
+      const own: Lane = known === 'slow' || known === 'silent' ? 'slow' : 'quick';
+      return own === lane ? Math.max(slotsOf(known) - (of.get(id) ?? 0), 0) : 0;
     });
-    return [free.map(([id]) => id), free.map(([, count]) => count)];
+    return [ids, free];
   }
 
   async function claim(lane: Lane, limit: number): Promise<{ claim: string; deliveries: Claimed[] }> {
@@ -100,7 +109,7 @@ export function startSender(options: {
     used[lane] += 1;
     of.set(endpoint_id, (of.get(endpoint_id) ?? 0) + 1);
     const move = () => {
-      answers.set(endpoint_id, 'slow');
+      answers.set(endpoint_id, 'silent');
       if (lane === 'slow' || used.slow >= lanes.slow_slots) return;
       used.quick -= 1;
       used.slow += 1;
@@ -111,8 +120,8 @@ export function startSender(options: {
     const timer = setInterval(move, lanes.quick_ms);
     try {
       const done = await attempt(sending, delivery, givingUp.signal).finally(() => clearInterval(timer));
-      const wasQuick = done.took_ms < lanes.quick_ms && !done.timed_out;
-      if (!wasQuick) answers.set(endpoint_id, 'slow');
+      if (done.timed_out) answers.set(endpoint_id, 'silent');
+      else if (done.took_ms >= lanes.quick_ms) answers.set(endpoint_id, 'slow');
       else if (done.failure === undefined) answers.set(endpoint_id, 'quick');
       // One that fails quickly is in nobody's way, and is asked one thing at a time like one that is not known.
       else answers.delete(endpoint_id);
@@ -133,20 +142,18 @@ export function startSender(options: {
       if (performance.now() - claimed > lanes.grace_ms) return;
       await deliverIn(lane, delivery, made);
     } catch (error) {
+      // Either way it is sent again when the claim has run out, if not before.
       if (givingUp.signal.aborted) await release(db, delivery, made).catch(() => {});
-      // It is sent again when the claim has run out.
       else log.warn({ err: error, ...idsOf(delivery) }, 'what came of a delivery could not be kept');
     }
   }
 
-  /** Claims what there is room for and sends it. Says how many deliveries that were. */
-  async function pass(): Promise<number> {
-    let count = 0;
+  /** Claims what there is room for and sends it. */
+  async function pass(): Promise<void> {
     for (const lane of ['quick', 'slow'] as const) {
-      const room = (lane === 'quick' ? lanes.quick_slots : lanes.slow_slots) - used[lane];
+      const slots = lane === 'quick' ? lanes.quick_slots : Math.floor(lanes.slow_slots * CLAIMED_OF_SLOW);
       const before = performance.now();
-      const { claim: made, deliveries } = await claim(lane, room);
-      count += deliveries.length;
+      const { claim: made, deliveries } = await claim(lane, slots - used[lane]);
       for (const delivery of deliveries) {
         const sent = deliver(lane, delivery, made, before).finally(() => {
           underWay.delete(sent);
@@ -155,7 +162,6 @@ export function startSender(options: {
         underWay.add(sent);
       }
     }
-    return count;
   }
 
   async function run(): Promise<void> {

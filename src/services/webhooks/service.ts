@@ -18,7 +18,7 @@ import { type Lanes, startSender } from './sender.ts';
 import { signingKeyContext } from './signing-key.ts';
 
 /** How it is sent. */
-interface Manner extends Terms, Lanes {
+export interface Manner extends Terms, Lanes {
   /** How long an endpoint may take to answer. */
   timeout_ms: number;
 }
@@ -53,10 +53,18 @@ function measure(metrics: Metrics, db: Database): (outcome: Outcome, done: Attem
     'Time from the request to the end of the answer, or until none came',
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15],
   );
-  const standing = async () => {
+  const ask = async () => {
     const [row] = await db.rows(Standing, 'select * from webhooks.standing()');
     if (row === undefined) throw new Error('the database does not say how sending stands');
     return row;
+  };
+  // Three numbers of one scrape are asked for once.
+  let asked: ReturnType<typeof ask> | undefined;
+  const standing = () => {
+    asked ??= ask().finally(() => {
+      asked = undefined;
+    });
+    return asked;
   };
   metrics.gauge('webhooks_deliveries_due', 'Deliveries that are due and nobody is at', async () =>
     Number((await standing()).due),
@@ -76,7 +84,7 @@ function measure(metrics: Metrics, db: Database): (outcome: Outcome, done: Attem
 }
 
 /** The service, sending in another manner than usual. */
-function webhooksWith(manner: Partial<Manner>): Service {
+export function webhooksWith(manner: Partial<Manner>): Service {
   return defineService({
     name: 'webhooks',
     migrations: fileURLToPath(new URL('migrations', import.meta.url)),

@@ -90,6 +90,10 @@ test('while a key rotates both sign, and afterwards the new one alone', async ()
   verified(third, alone);
   for (const old of [secret, second]) assert.throws(() => verified(old, alone), /No matching signature/);
   assert.equal((await bank.get(`${at}/${id}`)).signing_keys.length, 1);
+  for (let count = 2; count <= 5; count += 1) await bank.post(`${at}/${id}/rotations`, {});
+  const refused = await bank.ask('POST', `${at}/${id}/rotations`, {});
+  assert.deepEqual([refused.status, refused.body.code], [409, 'too_many_webhook_keys']);
+  assert.equal((await bank.get(`${at}/${id}`)).signing_keys.length, 5);
 });
 
 test('Ed25519: the receiver needs a public key only, also beside a secret while it changes over', async () => {
