@@ -30,6 +30,7 @@ test('with nothing set, every setting has its documented default', () => {
     oauth_key_lifetime_s: 2_592_000,
     service_token_keys: [],
     events_kept_days: 90,
+    workers: 1,
     max_connections: 10_000,
     max_connections_per_address: 1_000,
     outgoing_allow: [],
@@ -87,7 +88,7 @@ test('the documentation of a setting with a plain default names the value that i
         'kafka_sasl_password',
       ].includes(key),
   );
-  assert.equal(plain.length, 24);
+  assert.equal(plain.length, 25);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 
@@ -199,7 +200,7 @@ test('a bad REDIS_URL is refused without repeating it', () => {
 test('an argument that is not known is refused', () => {
   assert.throws(() => readConfig({}, ['--service=ledger']), {
     name: 'StartupError',
-    message: 'unknown argument "--service=ledger"; accepted: --services=a,b',
+    message: 'unknown argument "--service=ledger"; accepted: --services=a,b and --workers=2',
   });
 });
 
