@@ -3,15 +3,19 @@
 import { findDemoKey, openDemo } from './demo.ts';
 import { boot } from './platform/boot.ts';
 import { readConfig, StartupError } from './platform/config.ts';
+import { isPrimaryOf, runWorkers, sayAsWorker, tellReady } from './platform/workers.ts';
 import { seeds } from './seeds.ts';
 import { services } from './services.ts';
 
 function say(line: string): void {
-  process.stdout.write(`${line}\n`);
+  if (!sayAsWorker(line)) process.stdout.write(`${line}\n`);
 }
 
 async function main(): Promise<void> {
   const config = readConfig(process.env, process.argv.slice(2));
+  if (isPrimaryOf(config)) {
+    process.exit(await runWorkers({ config, roles: services.length + 1, say }));
+  }
   const running = await boot(config, services, {
     seeds,
     onProgress: (line) => say(`  ${line}`),
@@ -58,6 +62,7 @@ async function main(): Promise<void> {
     say(`  curl -s ${running.url}/api/v2/accounts -H 'Authorization: Bearer ${demo.key}'`);
   }
   say('');
+  tellReady();
 }
 
 main().catch((error: unknown) => {

@@ -42,6 +42,7 @@ test('with nothing set, every setting has its documented default', () => {
     notifications_kept_days: 90,
     service_token_keys: [],
     events_kept_days: 90,
+    workers: 1,
     max_connections: 10_000,
     max_connections_per_address: 1_000,
     outgoing_allow: [],
@@ -294,7 +295,7 @@ test('a bad REDIS_URL is refused without repeating it', () => {
 test('an argument that is not known is refused', () => {
   assert.throws(() => readConfig({}, ['--service=ledger']), {
     name: 'StartupError',
-    message: 'unknown argument "--service=ledger"; accepted: --services=a,b',
+    message: 'unknown argument "--service=ledger"; accepted: --services=a,b and --workers=2',
   });
 });
 

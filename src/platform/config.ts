@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 
 /** Something the operator must put right before the process can start. The message is one line for a human. */
 export class StartupError extends Error {
@@ -21,6 +22,8 @@ export type Config = {
   demo: boolean;
   log_level: LogLevel;
   services: 'all' | readonly string[];
+  /** Processes that answer requests; 1: this one alone. */
+  workers: number;
   pool_size: number;
   queue_limit: number;
   batch_limit: number;
@@ -325,6 +328,19 @@ export const settings = {
       return sound ? [...new Set(names)] : undefined;
     },
   } satisfies Setting<'all' | readonly string[]>,
+  workers: {
+    name: 'WORKERS',
+    meaning:
+      'Processes that share the port and answer requests, also given as --workers=2, which wins; 1: this process alone; auto: one for each processor.',
+    default: '1',
+    accepted: 'auto, or a whole number from 1 to 64',
+    secret: false,
+    fallback: () => 1,
+    parse: (value) => {
+      if (value.toLowerCase() === 'auto') return Math.min(availableParallelism(), 64);
+      return /^([1-9]|[1-5]\d|6[0-4])$/.test(value) ? Number(value) : undefined;
+    },
+  } satisfies Setting<number>,
   pool_size: integer(
     'POOL_SIZE',
     { fallback: 10, min: 1, max: 1_000 },
@@ -657,7 +673,7 @@ function isNetwork(text: string): boolean {
  * @throws StartupError naming the setting, its value and what is accepted
  */
 export function readConfig(env: Environment, argv: readonly string[] = []): Config {
-  const given = { ...env, ...servicesOption(argv) };
+  const given = { ...env, ...optionsOf(argv) };
   const read = <T>(setting: Setting<T>): T => {
     const value = (setting.secret ? secretOf(setting.name, given) : given[setting.name])?.trim() ?? '';
     if (value === '') return setting.fallback(env);
@@ -674,6 +690,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     demo: read(settings.demo),
     log_level: read<LogLevel>(settings.log_level),
     services: read<'all' | readonly string[]>(settings.services),
+    workers: read<number>(settings.workers),
     pool_size: read(settings.pool_size),
     queue_limit: read(settings.queue_limit),
     batch_limit: read(settings.batch_limit),
@@ -764,14 +781,16 @@ function secretOf(name: string, given: Environment): string | undefined {
   return content;
 }
 
-function servicesOption(argv: readonly string[]): Record<string, string> {
+function optionsOf(argv: readonly string[]): Record<string, string> {
   const found: Record<string, string> = {};
   for (const argument of argv) {
-    const value = /^--services=(.+)$/.exec(argument)?.[1];
+    const [, option, value] = /^--(services|workers)=(.+)$/.exec(argument) ?? [];
     if (value === undefined) {
-      throw new StartupError(`unknown argument ${JSON.stringify(argument)}; accepted: --services=a,b`);
+      throw new StartupError(
+        `unknown argument ${JSON.stringify(argument)}; accepted: --services=a,b and --workers=2`,
+      );
     }
-    found[settings.services.name] = value;
+    found[settings[option === 'workers' ? 'workers' : 'services'].name] = value;
   }
   return found;
 }

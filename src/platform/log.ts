@@ -1,5 +1,6 @@
 /** Structured logs, a JSON line each. Keys, cookies and bodies never reach them. */
 
+import cluster from 'node:cluster';
 import type { FastifyBaseLogger } from 'fastify';
 import { type DestinationStream, pino } from 'pino';
 import type { LogLevel } from './config.ts';
@@ -60,7 +61,7 @@ function serializeError(error: unknown): unknown {
 export function openLog(level: LogLevel, stream?: DestinationStream): FastifyBaseLogger {
   const options = {
     level,
-    base: null,
+    base: cluster.isWorker ? { worker: cluster.worker?.id } : null,
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: serializeError },
     mixin: () => {

@@ -1,21 +1,29 @@
 /** Prometheus metrics of this process, at `/metrics`. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Api } from './http.ts';
+import { openScrape } from './worker-metrics.ts';
+
+/** Whether each process says something of its own, or every one the same of the whole, as what is in the database. */
+type Whose = 'process' | 'installation';
 
 /** Where a service registers what it measures. Names begin with that of the service; units last. */
 export interface Metrics {
   /** A number that is read when it is scraped; `NaN` where it cannot be. */
-  gauge(name: string, help: string, read: () => number | Promise<number>): void;
+  gauge(name: string, help: string, read: () => number | Promise<number>, whose?: Whose): void;
   /** A number for each value of a label, read when they are scraped; none where they cannot be. */
   gauges(
     name: string,
     help: string,
     label: string,
     read: () => Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>,
+    whose?: Whose,
   ): void;
   counter<Label extends string>(name: string, help: string, labels: readonly Label[]): Counter<Label>;
   histogram(name: string, help: string, buckets: readonly number[]): Histogram;
 }
+
+/** What several workers say is added up, save where all say the same. */
+const aggregators = { process: 'sum', installation: 'first' } as const;
 
 /** The metrics of one server, which `mountMetrics` serves. */
 export interface MetricsOfServer extends Metrics {
@@ -39,19 +47,21 @@ export function openMetrics(): MetricsOfServer {
   const registers = [registry];
   return {
     registry,
-    gauge(name, help, read) {
+    gauge(name, help, read, whose = 'process') {
       const measured: Gauge = new Gauge({
         name,
         help,
         registers,
+        aggregator: aggregators[whose],
         collect: async () => measured.set((await measurable(read)) ?? Number.NaN),
       });
     },
-    gauges(name, help, label, read) {
+    gauges(name, help, label, read, whose = 'process') {
       const measured: Gauge = new Gauge({
         name,
         help,
         registers,
+        aggregator: aggregators[whose],
         labelNames: [label],
         collect: async () => {
           const numbers = await measurable(read);
@@ -82,8 +92,9 @@ export function mountMetrics(app: Api, { registry }: MetricsOfServer): void {
       .observe(reply.elapsedTime / 1_000);
     done();
   });
+  const scrape = openScrape(registry);
   app.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
     reply.type(registry.contentType);
-    return registry.metrics();
+    return scrape();
   });
 }

@@ -79,22 +79,37 @@ export async function openEvents(options: {
   // All that is measured at one scrape is of one look.
   const consumers = shared(() => db.rows(LagRow, 'select * from platform.consumer_lag()'));
   const waiting = shared(() => db.rows(RelayLagRow, 'select * from platform.relay_lag()'));
-  metrics.gauges('events_consumer_lag', 'Events that a consumer has yet to receive', 'consumer', async () =>
-    Object.fromEntries(await bus.lag()),
+  metrics.gauges(
+    'events_consumer_lag',
+    'Events that a consumer has yet to receive',
+    'consumer',
+    async () => Object.fromEntries(await bus.lag()),
+    'installation',
   );
   for (const [state, meaning] of [
     ['retrying', 'Events held by a consumer that are to be tried again, or wait behind one'],
     ['parked', 'Events that a consumer failed at too often, until they are redriven'],
   ] as const) {
-    metrics.gauges(`events_${state}`, meaning, 'consumer', async () => {
-      const rows = await consumers();
-      return Object.fromEntries(rows.map((row) => [row.consumer, Number(row[state])]));
-    });
+    metrics.gauges(
+      `events_${state}`,
+      meaning,
+      'consumer',
+      async () => {
+        const rows = await consumers();
+        return Object.fromEntries(rows.map((row) => [row.consumer, Number(row[state])]));
+      },
+      'installation',
+    );
   }
-  metrics.gauge('events_relay_lag', 'Events in the outboxes that were not carried yet', async () => {
-    const [row] = await waiting();
-    return Number(row?.events ?? 0n);
-  });
+  metrics.gauge(
+    'events_relay_lag',
+    'Events in the outboxes that were not carried yet',
+    async () => {
+      const [row] = await waiting();
+      return Number(row?.events ?? 0n);
+    },
+    'installation',
+  );
   metrics.gauge(
     'events_relay_oldest_seconds',
     'Age of the oldest event that was not carried yet',
@@ -102,6 +117,7 @@ export async function openEvents(options: {
       const [row] = await waiting();
       return row?.oldest_s ?? 0;
     },
+    'installation',
   );
 
   return {

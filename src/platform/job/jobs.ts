@@ -169,6 +169,7 @@ export function openJobs(options: JobsOptions): Jobs {
     'Age of the oldest run that has not ended, by job; looked at every few seconds',
     'job',
     () => waits,
+    'installation',
   );
 
   let locks: ReturnType<typeof openJobLocks> | undefined;
