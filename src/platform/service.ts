@@ -27,8 +27,8 @@ interface ServiceContext {
   config: Config;
   log: FastifyBaseLogger;
   metrics: Metrics;
-  /** For attempts that are no requests of a known caller, as a sign-in; requests are recorded without being told to. */
-  audit: Pick<AuditTrail, 'record'>;
+  /** For what is no request of a known caller, as a sign-in; requests are recorded without being told to. */
+  audit: Pick<AuditTrail, 'record' | 'intend'>;
   /** How the limits of callers stand. */
   limits: ReadLimits;
   /** Sends requests to addresses that others chose. Nothing else of a service may. */

@@ -66,6 +66,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
         publicUrl,
         outgoing: guardedFetch,
         onSignIn: signInRecorder({ db, audit, log }),
+        audit,
       });
       const usedProofs = openUsedProofs(db);
       const oauth = openOAuth({
