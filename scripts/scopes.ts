@@ -34,7 +34,14 @@ export function wantedOf(argv: readonly string[], usage: string): Wanted {
   } catch (error) {
     throw new CannotCheck(`${messageOf(error)}; ${usage}`);
   }
-  const { tenant, environment } = values;
+  return wantedScope(values, usage);
+}
+
+/** The same of options that a command has read itself. */
+export function wantedScope(
+  { tenant, environment }: { tenant?: string; environment?: string },
+  usage: string,
+): Wanted {
   const tenant_id = tenant === undefined ? undefined : parseId('ten', tenant);
   if (tenant !== undefined && tenant_id === undefined) {
     throw new CannotCheck(`${tenant} is not the id of a tenant; ${usage}`);

@@ -165,6 +165,90 @@ test('what a process did and did not come to record is on record all the same, a
   assert.equal((await superuser.query('select from platform.audit_intents')).rowCount, 0);
 });
 
+test('so is what people change themselves: a password that was changed as the process died', async () => {
+  const settings = { DATABASE_URL: database.url, DEMO: 'false', POOL_SIZE: '5' };
+  const server = await startServer(settings);
+  const ask = (path: string, body: object, headers: Record<string, string> = {}) =>
+    fetch(`${server.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin', ...headers },
+      body: JSON.stringify(body),
+    });
+  const invited = await ask(
+    '/api/v2/invitations',
+    { email: 'eva@bank.example', roles: ['auditor'] },
+    { authorization: `Bearer ${key}`, 'idempotency-key': newUuid() },
+  );
+  const { token } = Object(await invited.json());
+  const password = 'correct horse battery';
+  const accepted = await ask('/identity/invitations/accept', { token, name: 'Eva', password });
+  const { person_id } = Object(await accepted.json());
+  const signedIn = await ask('/identity/sign-in', { email: 'eva@bank.example', password });
+  assert.equal(signedIn.status, 200);
+  const cookie = signedIn.headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0])
+    .join('; ');
+
+  const request_id = newUuid();
+  const changedAt = async () => {
+    const { rows } = await superuser.query<{ at: string }>(
+      "select password_changed_at::text as at from identity.people where tenant_id = $1 and email = 'eva@bank.example'",
+      [scope.tenant_id],
+    );
+    return rows[0]?.at;
+  };
+  const before = await changedAt();
+  await superuser.query('begin');
+  await superuser.query('lock table platform.audit_records in access exclusive mode');
+  const answer = ask(
+    '/identity/me/password',
+    { current_password: password, new_password: 'another horse battery' },
+    { cookie, 'request-id': request_id },
+  ).then(
+    ({ status }) => status,
+    () => 'none',
+  );
+  while ((await changedAt()) === before) await new Promise(setImmediate);
+  server.kill('SIGKILL');
+  await server.exit;
+  assert.equal(await answer, 'none');
+  await superuser.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid() and query like '%append_audit%'`,
+  );
+  await superuser.query('commit');
+  await superuser.query(
+    "update platform.audit_intents set recorded_at = recorded_at - interval '1 hour' where tenant_id = $1",
+    [scope.tenant_id],
+  );
+  const next = await startServer(settings);
+  const recorded = () =>
+    superuser.query(
+      `select environment::text, outcome, status, route, principal_id, subject from platform.audit_records
+       where tenant_id = $1 and request_id = $2 order by environment`,
+      [scope.tenant_id, request_id],
+    );
+  while ((await recorded()).rowCount !== 2) await new Promise(setImmediate);
+  next.kill('SIGTERM');
+  await next.exit;
+  assert.deepEqual(
+    new Set((await recorded()).rows.map((row: object) => JSON.stringify(row))),
+    new Set(
+      ['live', 'sandbox'].map((environment) =>
+        JSON.stringify({
+          environment,
+          outcome: 'unknown',
+          status: 0,
+          route: '/identity/me/password',
+          principal_id: person_id,
+          subject: person_id,
+        }),
+      ),
+    ),
+  );
+});
+
 test('the command exits with 0 when all is well, 1 when something is wrong, 2 when it could not look', async () => {
   const tenant = formatId('ten', scope.tenant_id);
   const clean = await command('verify', '--tenant', tenant);

@@ -31,8 +31,8 @@ export interface ServiceContext {
   metrics: Metrics;
   /** For spans of what takes time beside requests, events, jobs and outgoing requests, which have theirs. */
   traces: Traces;
-  /** For attempts that are no requests of a known caller, as a sign-in; requests are recorded without being told to. */
-  audit: Pick<AuditTrail, 'record'>;
+  /** For what is no request of a known caller, as a sign-in; requests are recorded without being told to. */
+  audit: Pick<AuditTrail, 'record' | 'intend'>;
   /** How the limits of callers stand. */
   limits: ReadLimits;
   /** Sends requests to addresses that others chose. Nothing else of a service may. */

@@ -12,7 +12,7 @@ import { formatId, Id } from '../ids.ts';
 import { refuse } from '../problem.ts';
 
 const Principal = Type.Object({
-  kind: Type.String({ description: 'key, person, application, service or device' }),
+  kind: Type.String({ description: 'key, person, application, service, device or operator' }),
   id: Type.String(),
   name: Personal(Type.String()),
 });

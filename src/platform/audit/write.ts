@@ -18,9 +18,12 @@ export interface AuditedChange {
   after?: unknown;
 }
 
+/** Whom a record is of: a caller, or an operator, who acts by commands beside the servers. */
+type Actor = Omit<Principal, 'kind'> & { kind: Principal['kind'] | 'operator' };
+
 /** One attempt: who, on whose behalf, from where, what, and what came of it. */
 export interface AuditRecord extends Scope, AuditedChange {
-  principal: Principal;
+  principal: Actor;
   on_behalf_of?: Principal;
   address: string;
   method: string;
@@ -114,7 +117,7 @@ function detailOf(value: unknown): string | undefined {
 const shortText = (text: string) => cleanText(text).slice(0, MAX_TEXT).toWellFormed();
 const shortTextOr = (text: string | undefined) => (text === undefined ? undefined : shortText(text));
 
-const shortPrincipal = ({ kind, id, name }: Principal) => ({
+const shortPrincipal = ({ kind, id, name }: Actor) => ({
   kind,
   id: shortText(id),
   name: shortText(name),

@@ -39,6 +39,7 @@ async function openIdentity(
     publicUrl,
     outgoing: guardedFetch,
     onSignIn: signInRecorder({ db, audit, log }),
+    audit,
   });
   const usedProofs = openUsedProofs(db);
   const oauth = openOAuth({

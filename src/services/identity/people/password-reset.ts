@@ -61,11 +61,16 @@ function notGood(): Problem {
   return refuse('password_reset_not_good', 'No password can be reset with this token, or no more.');
 }
 
-/** Sets the password that the owner of a token chose, and ends every session of theirs. */
+/**
+ * Sets the password that the owner of a token chose, and ends every session of theirs.
+ *
+ * @param begin told whose it is before anything is changed
+ */
 export async function completePasswordReset(
   { db, passwords }: { db: Administering['db']; passwords: Passwords },
   token: string,
   password: string,
+  begin: (who: { tenant_id: string; person_id: string; name: string }) => Promise<void>,
 ): Promise<void> {
   const known = readToken(token);
   if (known === undefined) throw notGood();
@@ -82,6 +87,7 @@ export async function completePasswordReset(
   if (person === undefined) throw notGood();
   assertGoodPassword(password, person, '/password');
   const hashed = await passwords.hash(password);
+  await begin({ tenant_id: known.tenant_id, person_id: person.person_id, name: person.name });
   await db.write(scope, async (tx) => {
     const used = await tx.run(
       'delete from identity.password_resets where tenant_id = $1 and token_hash = $2 and expires_at > now()',

@@ -12,11 +12,17 @@ import { GOOD_PASSWORD, newBrowser, newPerson, signIn } from './testing.ts';
 
 let platform: TestPlatform;
 let bank: TestTenant;
+let operator: Client;
 before(async () => {
   platform = await openTestPlatform();
   bank = await platform.newTenant();
+  operator = new Client({ connectionString: platform.url });
+  await operator.connect();
 });
-after(() => platform.close());
+after(async () => {
+  await operator.end();
+  await platform.close();
+});
 
 test('an invitation makes a person once, with the roles that it names', async () => {
   const headers = { 'idempotency-key': 'ana' };
@@ -359,4 +365,76 @@ test('attempts to sign in and what is done to people stand in the audit trail, w
   assert.deepEqual([suspended.before.status, suspended.after.status], ['active', 'suspended']);
   assert.equal(JSON.stringify(trail).includes(wrong), false);
   assert.equal(JSON.stringify(trail).includes(GOOD_PASSWORD), false);
+});
+
+test('what people change about how they sign in has a record in both environments, refusals too, and no secret', async () => {
+  const tenant = await platform.newTenant();
+  const person = await newPerson(platform, tenant, { roles: ['auditor'] });
+  const { ask } = person.browser;
+  const next = 'yet another horse battery';
+  const wrong = await ask('POST', '/identity/me/password', {
+    current_password: 'not the password',
+    new_password: next,
+  });
+  assert.equal(wrong.status, 401, wrong.text);
+  const changed = await ask('POST', '/identity/me/password', {
+    current_password: GOOD_PASSWORD,
+    new_password: next,
+  });
+  assert.equal(changed.status, 204, changed.text);
+  const enrolment = await ask('POST', '/identity/me/totp');
+  assert.equal(enrolment.status, 201, enrolment.text);
+  assert.equal((await ask('POST', '/identity/me/sessions/end', {})).status, 204);
+  assert.equal((await ask('POST', '/identity/me/passkeys/options')).status, 200);
+  assert.equal((await ask('POST', '/identity/sign-out')).status, 204);
+  const reset = await tenant.post(`/api/v2/people/${person.id}/password-resets`);
+  const completed = await newBrowser(platform).ask('POST', '/identity/password-resets/complete', {
+    token: reset.token,
+    password: GOOD_PASSWORD,
+  });
+  assert.equal(completed.status, 204, completed.text);
+
+  // The records of answers that were given are there. Looked up in the database: no key of the tenant is of both.
+  const { rows } = await operator.query(
+    `select environment::text, path, outcome, code, subject, principal_id from platform.audit_records
+     where tenant_id = $1 and path like '/identity/%' and path <> '/identity/sign-in' order by id`,
+    [tenant.scope.tenant_id],
+  );
+  const own = (path: string, outcome = 'done', code: string | null = null) => ({
+    path,
+    outcome,
+    code,
+    subject: person.id,
+    principal_id: person.id,
+  });
+  for (const environment of ['sandbox', 'live']) {
+    const [accepted, ...others] = rows.filter((row) => row.environment === environment);
+    assert.match(accepted?.subject, /^inv_/);
+    assert.deepEqual([accepted?.path, accepted?.principal_id], ['/identity/invitations/accept', 'unknown']);
+    assert.deepEqual(
+      others,
+      [
+        own('/identity/me/password', 'refused', 'sign_in_refused'),
+        own('/identity/me/password'),
+        own('/identity/me/totp'),
+        own('/identity/me/sessions/end'),
+        own('/identity/me/passkeys/options'),
+        own('/identity/sign-out'),
+        own('/identity/password-resets/complete'),
+      ].map((record) => ({ ...record, environment })),
+    );
+  }
+  const { rows: kept } = await operator.query<{ text: string }>(
+    `select r::text as text from platform.audit_records r where r.tenant_id = $1
+     union all select i::text from platform.audit_intents i where i.tenant_id = $1`,
+    [tenant.scope.tenant_id],
+  );
+  for (const secret of [next, GOOD_PASSWORD, reset.token, enrolment.body.secret]) {
+    assert.equal(typeof secret, 'string');
+    assert.ok(kept.every(({ text }) => !text.includes(secret)));
+  }
+  const { rowCount } = await operator.query('select from platform.audit_intents where tenant_id = $1', [
+    tenant.scope.tenant_id,
+  ]);
+  assert.equal(rowCount, 0);
 });

@@ -35,7 +35,8 @@ export interface PeopleOptions {
   /** How calls to the tenants' identity providers leave the process; the runtime's own fetch where absent. */
   outgoing?: Providers['outgoing'];
   /** Told of every attempt to sign in. */
-  onSignIn?: (attempt: SignInAttempt) => void;
+  onSignIn?: (attempt: SignInAttempt) => Promise<void>;
+  audit: SigningIn['audit'];
 }
 
 /** Sessions that ended are kept for whoever looks into what happened. */
@@ -66,7 +67,7 @@ async function sweep(
 }
 
 export async function openPeople(options: PeopleOptions): Promise<People> {
-  const { db, permissions, secrets, config, publicUrl, outgoing, onSignIn } = options;
+  const { db, permissions, secrets, config, publicUrl, outgoing, onSignIn, audit } = options;
   const idle_s = config.session_idle_s;
   const sessions = openSessions({
     db,
@@ -81,6 +82,7 @@ export async function openPeople(options: PeopleOptions): Promise<People> {
     secrets,
     sessions,
     publicUrl,
+    audit,
     ...(onSignIn === undefined ? {} : { onSignIn }),
   };
 

@@ -8,6 +8,7 @@ import { html } from '../../../platform/page/html.ts';
 import { sendPage } from '../../../platform/page/layout.ts';
 import { Problem, refuse as refuseRequest } from '../../../platform/problem.ts';
 import { nextOf } from './next.ts';
+import { openOwnChanges } from './own-changes.ts';
 import { RecoveryCode } from './recovery-code.ts';
 import { endSessions, originOf } from './session.ts';
 import {
@@ -80,7 +81,9 @@ ${
 
 export function signInPages(signingIn: SigningIn): FastifyPluginAsync {
   return async (app) => {
-    const { db, sessions } = signingIn;
+    const { db, sessions, audit } = signingIn;
+    const changes = openOwnChanges(audit);
+    app.addHook('onSend', changes.record);
 
     // Of its own, so that forms are read here and nowhere else.
     app.addContentTypeParser(
@@ -178,6 +181,7 @@ export function signInPages(signingIn: SigningIn): FastifyPluginAsync {
       assertOwnPage(request);
       const signed = await sessions.find(request);
       if (signed !== undefined) {
+        await changes.note(request, signed);
         await db.write({ tenant_id: signed.tenant_id, environment: 'sandbox' }, (tx) =>
           endSessions(tx, signed, { only: signed.session_id }, formatId('usr', signed.person_id)),
         );

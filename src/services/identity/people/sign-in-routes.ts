@@ -7,6 +7,7 @@ import { formatId, Id, uuidOf } from '../../../platform/ids.ts';
 import { refuse as refuseRequest } from '../../../platform/problem.ts';
 import { refuse } from '../errors.ts';
 import { acceptInvitation, Email, findInvitation, notGood, PersonName } from './invitation.ts';
+import { openOwnChanges } from './own-changes.ts';
 import {
   AuthenticationResponse,
   addPasskey,
@@ -77,7 +78,9 @@ function assertOwnPage(request: FastifyRequest): void {
 
 export function signInRoutes(signingIn: SigningIn & { idle_s: number }): FastifyPluginAsyncTypebox {
   return async (app) => {
-    const { db, passwords, secrets, sessions, publicUrl, idle_s } = signingIn;
+    const { db, passwords, secrets, sessions, publicUrl, idle_s, audit } = signingIn;
+    const changes = openOwnChanges(audit);
+    app.addHook('onSend', changes.record);
     const scopeOf = ({ tenant_id }: { tenant_id: string }) => ({
       tenant_id,
       environment: 'sandbox' as const,
@@ -211,6 +214,11 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
         if (invitation === undefined) throw notGood();
         assertGoodPassword(password, { email: invitation.email, name }, '/password');
         const password_hash = await passwords.hash(password);
+        await changes.note(request, {
+          tenant_id: invitation.scope.tenant_id,
+          name,
+          subject: formatId('inv', invitation.id),
+        });
         const uuid = await db.write(invitation.scope, (tx) =>
           acceptInvitation(tx, invitation, { name, password_hash }),
         );
@@ -235,8 +243,9 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
           ),
         },
       },
-      async ({ body }, reply) => {
-        await completePasswordReset({ db, passwords }, body.token, body.password);
+      async (request, reply) => {
+        const { token, password } = request.body;
+        await completePasswordReset({ db, passwords }, token, password, (who) => changes.note(request, who));
         sessions.forget();
         return reply.code(204).send();
       },
@@ -246,6 +255,7 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
       assertOwnPage(request);
       const signed = await sessions.find(request);
       if (signed !== undefined) {
+        await changes.note(request, signed);
         await db.write(scopeOf(signed), (tx) =>
           endSessions(tx, signed, { only: signed.session_id }, formatId('usr', signed.person_id)),
         );
@@ -258,7 +268,9 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
     /** Whose session it is, where what is asked changes something. */
     const acting = async (request: FastifyRequest): Promise<SignedIn> => {
       assertOwnPage(request);
-      return sessions.get(request);
+      const signed = await sessions.get(request);
+      await changes.note(request, signed);
+      return signed;
     };
     const actingFresh = async (request: FastifyRequest): Promise<SignedIn> => {
       const signed = await acting(request);

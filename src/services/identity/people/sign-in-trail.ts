@@ -52,11 +52,12 @@ async function record({ db, audit }: SignInTrail, attempt: SignInAttempt): Promi
   }
 }
 
-/** Nobody waits for the record: how long it takes would tell whether somebody is known. */
-export function signInRecorder(trail: SignInTrail): (attempt: SignInAttempt) => void {
-  return (attempt) => {
+/**
+ * Whoever is refused does not wait for the record: how long it takes would tell whether somebody is known. Never rejects.
+ */
+export function signInRecorder(trail: SignInTrail): (attempt: SignInAttempt) => Promise<void> {
+  return (attempt) =>
     record(trail, attempt).catch((error: unknown) =>
       trail.log.error({ err: error }, 'an attempt to sign in could not be recorded'),
     );
-  };
 }

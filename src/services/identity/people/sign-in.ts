@@ -3,6 +3,7 @@
  * password wrong, the account suspended or throttled: an attacker learns nothing (sign-in.test.ts, "tells nothing").
  */
 import { type Static, Type } from 'typebox';
+import type { AuditTrail } from '../../../platform/audit/write.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { newUuid } from '../../../platform/ids.ts';
 import type { Problem } from '../../../platform/problem.ts';
@@ -41,8 +42,10 @@ export interface SigningIn {
   secrets: Secrets;
   sessions: Sessions;
   publicUrl: () => string;
-  /** Told of every attempt. */
-  onSignIn?: (attempt: SignInAttempt) => void;
+  /** Told of every attempt. Who is let in gets no session before that is on record; nobody else waits. */
+  onSignIn?: (attempt: SignInAttempt) => Promise<void>;
+  /** Where what people change themselves is recorded. */
+  audit: Pick<AuditTrail, 'record' | 'intend'>;
 }
 
 const Factor = Type.Union([Type.Literal('totp'), Type.Literal('passkey'), Type.Literal('recovery_code')]);
@@ -133,7 +136,7 @@ async function begin(
   origin: Origin,
 ): Promise<SignInOutcome> {
   const begun = await db.write(scopeOf(person), (tx) => sessions.begin(tx, person, methods, origin));
-  onSignIn?.({ ...person, method: methods.at(-1) ?? 'password', outcome: 'signed_in', origin });
+  await onSignIn?.({ ...person, method: methods.at(-1) ?? 'password', outcome: 'signed_in', origin });
   return { status: 'signed_in', ...begun };
 }
 
@@ -196,7 +199,7 @@ export async function signInWithPassword(
   const found = await findPerson(db, tenant_id ?? newUuid(), { email });
   const isRight = await passwords.verify(found?.password_hash ?? null, credentials.password);
   if (!isAdmitted || !isRight || tenant_id === undefined || found === undefined || !found.may_enter) {
-    onSignIn?.({
+    void onSignIn?.({
       ...(tenant_id === undefined || found === undefined ? {} : { tenant_id, person_id: found.person_id }),
       method: 'password',
       outcome: 'refused',
@@ -229,7 +232,7 @@ export async function signInWithPassword(
       [tenant_id, hash, person.person_id, expires_at],
     ),
   );
-  onSignIn?.({ ...person, method: 'password', outcome: 'second_factor_required', origin });
+  void onSignIn?.({ ...person, method: 'password', outcome: 'second_factor_required', origin });
   return { status: 'second_factor_required', second_factors, sign_in: token, expires_at };
 }
 
@@ -306,7 +309,7 @@ export async function showSecondFactor(
   const found = await findPerson(db, person.tenant_id, { person_id: person.person_id });
   const isRight = isAdmitted && found?.may_enter === true && (await isFactorRight(signingIn, person, shown));
   if (!isRight) {
-    onSignIn?.({ ...person, method, outcome: 'refused', origin });
+    void onSignIn?.({ ...person, method, outcome: 'refused', origin });
     throw refused();
   }
   await forgive(db, throttle);
@@ -332,7 +335,7 @@ export async function signInWithPasskey(
   const isAdmitted = await admit(db, network);
   const person = claimedOwner(given);
   const refusedAttempt = () => {
-    onSignIn?.({ ...person, method: 'passkey', outcome: 'refused', origin });
+    void onSignIn?.({ ...person, method: 'passkey', outcome: 'refused', origin });
     return refused();
   };
   if (!isAdmitted || person === undefined) throw refusedAttempt();
