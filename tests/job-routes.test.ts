@@ -405,6 +405,11 @@ test('metrics tell runs by outcome and how long the oldest has waited', async ()
   assert.match(text, /jobs_runs_total\{job="ledger\.nightly",outcome="succeeded"\} [1-9]/);
   assert.match(text, /jobs_oldest_wait_seconds\{job="ledger\.nightly"\} \d/);
   assert.match(text, /jobs_attempt_duration_seconds_count [1-9]/);
+  // Looked at every few seconds.
+  await eventually(async () => {
+    const { body } = await platform.running.app.inject('/metrics');
+    return /jobs_last_success_age_seconds\{job="ledger\.nightly"\} \d/.test(body) ? true : undefined;
+  });
 });
 
 test('the tables of the library are for the platform’s role alone, which can change nothing about them', async () => {

@@ -540,10 +540,12 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   app.addHook('onRequest', (request, _reply, done) => beginRequest(request, traces, done));
   // A body comes by events of its connection, which is at no place.
   app.addHook('preValidation', (request, _reply, done) => doAt(request.place, done));
-  app.addHook('onResponse', (request, reply, done) => {
-    endRequest(request, reply, problemCodeOf(request));
-    done();
-  });
+  if (traces !== untraced) {
+    app.addHook('onResponse', (request, reply, done) => {
+      endRequest(request, reply, problemCodeOf(request));
+      done();
+    });
+  }
 
   app.decorateRequest('caller');
   app.decorateRequest('approved');

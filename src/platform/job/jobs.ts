@@ -80,6 +80,7 @@ const ScopeRow = Type.Object({
 const DueRow = Type.Intersect([ScopeRow, Type.Object({ job: Type.String() })]);
 const JobRow = Type.Object({ job: Type.String() });
 const WaitRow = Type.Object({ job: Type.String(), waits_s: Type.Number() });
+const SuccessRow = Type.Object({ job: Type.String(), ago_s: Type.Number() });
 const RunRow = Type.Object({ due_at: Type.String() });
 
 /** What pg-boss keeps of a run: whose it is, and what asked for it. The rest is in `platform.job_runs`, where row-level security guards it. */
@@ -170,6 +171,13 @@ export function openJobs(options: JobsOptions): Jobs {
     'job',
     () => waits,
     'installation',
+  );
+  let successes: Record<string, number> = {};
+  metrics.gauges(
+    'jobs_last_success_age_seconds',
+    'Time since a run last succeeded, by job, for whichever tenant; looked at every few seconds',
+    'job',
+    () => successes,
   );
 
   let locks: ReturnType<typeof openJobLocks> | undefined;
@@ -277,6 +285,8 @@ export function openJobs(options: JobsOptions): Jobs {
       ...Object.fromEntries(names.map((name) => [name, 0])),
       ...Object.fromEntries(found.map(({ job, waits_s }) => [job, waits_s])),
     };
+    const succeeded = await db.rows(SuccessRow, 'select * from platform.job_successes($1)', [names]);
+    successes = Object.fromEntries(succeeded.map(({ job, ago_s }) => [job, ago_s]));
   }
 
   /** Does the work of one attempt, told to end when it is time. */

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { formatId } from '../ids.ts';
 import { currentPlace, doAt, readTraceparent } from './context.ts';
-import type { Span, Traces } from './span.ts';
+import { type Span, type Traces, untraced } from './span.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -17,19 +17,29 @@ const probes: ReadonlySet<string | undefined> = new Set(['/livez', '/readyz', '/
 
 /** Begins a request, and goes on at its place. */
 export function beginRequest(request: FastifyRequest, traces: Traces, goOn: () => void): void {
-  const { method, headers, routeOptions } = request;
   // One that is carried out in this process, as an approved one is, belongs to what carries it out.
-  const caller = readTraceparent(headers.traceparent) ?? currentPlace();
-  if (!probes.has(routeOptions.url)) {
-    const route = routeOptions.url;
-    request.span = traces.begin(route === undefined ? method : `${method} ${route}`, {
-      parent: caller,
-      kind: 'server',
-      attributes: { 'http.request.method': method, ...(route === undefined ? {} : { 'http.route': route }) },
-    });
+  const caller = readTraceparent(request.headers.traceparent) ?? currentPlace();
+  if (traces !== untraced) request.span = spanOf(request, traces, caller);
+  const place = request.span?.place ?? caller;
+  if (place === undefined) {
+    goOn();
+    return;
   }
-  request.place = request.span?.place ?? caller;
-  doAt(request.place, goOn);
+  request.place = place;
+  doAt(place, goOn);
+}
+
+function spanOf(
+  { method, routeOptions: { url: route } }: FastifyRequest,
+  traces: Traces,
+  parent: Span['place'] | undefined,
+): Span | undefined {
+  if (probes.has(route)) return undefined;
+  return traces.begin(route === undefined ? method : `${method} ${route}`, {
+    parent,
+    kind: 'server',
+    attributes: { 'http.request.method': method, ...(route === undefined ? {} : { 'http.route': route }) },
+  });
 }
 
 /**
