@@ -75,7 +75,7 @@ test('who crosses a limit of requests is mailed about, to those who subscribed a
   // What was counted is written down, and told, when it is asked for.
   await bank.get(`/api/v2/api-keys/${id}/usage`);
   const mails = await eventually(() => (mail.received.length >= 2 ? mail.received : undefined));
-  assert.deepEqual(mails.map((received) => received.mail.subject).toSorted(), [
+  assert.deepEqual(mails.map(({ mail: { subject = '' } }): string => subject).toSorted(), [
     'Limite minute: 100 % em uso',
     'Limite minute: 80 % em uso',
   ]);

@@ -242,7 +242,7 @@ test('a digest tells once a day of what was gathered, and what it tells of says 
   const told = await bank.get(`/api/v2/notifications/messages?digest_id=${digest.id}`);
   assert.deepEqual(
     told.data.map(({ id }: { id: string }) => id).toSorted(),
-    items.map(({ id }) => id).toSorted(),
+    items.map(({ id }): string => id).toSorted(),
   );
 });
 
