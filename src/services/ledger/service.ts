@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Metrics } from '../../platform/metrics.ts';
 import { defineService } from '../../platform/service.ts';
+import { askersForgetter } from './asker.ts';
 import { startAttribution } from './attribution.ts';
 import { refuse } from './errors.ts';
 import { events } from './events.ts';
@@ -56,6 +57,11 @@ export const ledger = defineService({
       retries: 3,
       retry_after_s: 1,
     },
+    'ledger.forget_askers': {
+      meaning: 'Removes notes of who asked for what never came to an outcome, a day after they were made',
+      per: 'tenant',
+      schedule: { cron: '20 4 * * *' },
+    },
   },
   lock_sandbox: 'ledger.lock_sandbox',
   publishes: events,
@@ -82,7 +88,7 @@ export const ledger = defineService({
         await app.register(limitRoutes(db));
         await app.register(v1Routes(books));
       },
-      jobs: { 'ledger.expire_holds': holdExpiry(books) },
+      jobs: { 'ledger.expire_holds': holdExpiry(books), 'ledger.forget_askers': askersForgetter(db) },
       stop: async () => {
         await Promise.all([sealing.stop(), attribution.stop()]);
         await posting.drain();
