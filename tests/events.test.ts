@@ -13,7 +13,8 @@ import { eventTypesOf } from '../src/platform/boot.ts';
 import { asyncApiOf } from '../src/platform/bus/asyncapi.ts';
 import { breakingChanges } from '../src/platform/bus/compatibility.ts';
 import { forgetEvents } from '../src/platform/bus/retention.ts';
-import { newUuid } from '../src/platform/ids.ts';
+import { newUuid, parseId } from '../src/platform/ids.ts';
+import { addEvent } from '../src/platform/outbox.ts';
 import { services } from '../src/services.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
@@ -87,19 +88,8 @@ test('whatever happens in the ledger is told by an event that is as its type say
     await sleep(50);
   }
   const events = await all(bank, 17);
-  const told = new Set<string>();
-  for (const event of events) {
-    const type = types[event.type];
-    assert.ok(type !== undefined, `${event.type} is in the catalogue`);
-    const validator = Compile(type.data);
-    assert.ok(
-      validator.Check(event.data),
-      `${event.type}: ${JSON.stringify(validator.Errors(event.data))} of ${JSON.stringify(event.data)}`,
-    );
-    told.add(event.type);
-  }
   assert.deepEqual(
-    [...told].toSorted(),
+    assertDeclared(events),
     Object.keys(types)
       .filter((name) => name.startsWith('ledger.'))
       .toSorted(),
@@ -109,6 +99,85 @@ test('whatever happens in the ledger is told by an event that is as its type say
     new Set(expired.map(({ subject }: { subject: string }) => subject)),
     new Set([captured, expiring]),
   );
+});
+
+/** Asserts that each event is of a type that is declared, and as that says, and tells which types those are. */
+function assertDeclared(events: Json[]): string[] {
+  for (const event of events) {
+    const type = types[event.type];
+    assert.ok(type !== undefined, `${event.type} is in the catalogue`);
+    const validator = Compile(type.data);
+    assert.ok(
+      validator.Check(event.data),
+      `${event.type}: ${JSON.stringify(validator.Errors(event.data))} of ${JSON.stringify(event.data)}`,
+    );
+  }
+  return [...new Set<string>(events.map(({ type }) => type))].toSorted();
+}
+
+test('whatever becomes of proposals and limits is told by an event that is as its type says', async () => {
+  const { bank, ana } = await openBank();
+  const second = await createKey(platform.running.platform, bank.scope, { label: 'second' });
+  const asSecond = async (url: string, body: object) => {
+    const answer = await bank.ask('POST', url, body, { authorization: `Bearer ${second}` });
+    assert.equal(answer.status, 200, answer.text);
+  };
+  const policy = await bank.ask('PUT', '/api/v2/approval-policies/accounts:freeze', {});
+  assert.equal(policy.status, 201, policy.text);
+  const propose = async (account: string): Promise<string> => {
+    const { status, body, text } = await bank.ask('POST', `/api/v2/accounts/${account}/freeze`);
+    assert.equal(status, 202, text);
+    return `/api/v2/proposals/${body.id}`;
+  };
+  await asSecond(`${await propose(ana)}/reject`, { reason: 'no' });
+  assert.equal((await bank.ask('POST', `${await propose(ana)}/cancel`)).status, 200);
+  await asSecond(`${await propose(ana)}/approve`, {});
+  const empty = await bank.post('/api/v2/accounts', { name: 'Empty', currency: 'BRL', chart_code: '2' });
+  const failing = await propose(empty.id);
+  await bank.post(`/api/v2/accounts/${empty.id}/close`);
+  await asSecond(`${failing}/approve`, {});
+  const late = await bank.post('/api/v2/accounts', { name: 'Late', currency: 'BRL', chart_code: '2' });
+  const expiring = await propose(late.id);
+  await sql.query(
+    `update platform.proposals set expires_at = created_at + interval '1 microsecond', due_at = now() where id = $1`,
+    [parseId('prp', expiring.slice(-30))],
+  );
+  await bank.post('/api/v2/plans', {
+    name: 'five',
+    windows: [{ name: 'hour', requests: 5, window_s: 3_600, per: 'application' }],
+  });
+  const { key } = await bank.post('/api/v2/api-keys', { label: 'five', plan: 'five' });
+  for (let count = 0; count < 5; count += 1) {
+    assert.equal(
+      (await bank.ask('GET', '/api/v2/accounts', undefined, { authorization: `Bearer ${key}` })).status,
+      200,
+    );
+  }
+  const declared = Object.keys(types).filter((name) => name.startsWith('platform.'));
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const { data } = await bank.get('/api/v2/events?after=0&limit=100&type=platform.*');
+    const told = assertDeclared(data);
+    if (told.length === declared.length) break;
+    assert.ok(Date.now() < deadline, `told are ${told.join()}`);
+    await sleep(50);
+  }
+});
+
+test('an event that nothing declares is not taken, and what it would have told of is undone', async () => {
+  const { bank } = await openBank();
+  const db = platform.running.platform;
+  await assert.rejects(
+    db.write(bank.scope, (tx) =>
+      // As a caller would have to who goes past the types.
+      addEvent(tx, bank.scope, { type: Object('platform.nothing'), subject: 'x', data: {} }),
+    ),
+    /the platform declares no event platform\.nothing/,
+  );
+  const { rowCount } = await sql.query('select from platform.outbox where tenant_id = $1', [
+    bank.scope.tenant_id,
+  ]);
+  assert.equal(rowCount, 0);
 });
 
 test('the catalogue is a valid AsyncAPI document, whose examples are as its schemas say', async () => {

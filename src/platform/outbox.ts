@@ -1,11 +1,12 @@
 /** Events of the platform itself, kept with the change they tell of until they are carried. */
+import { ownEvents } from './bus/catalogue.ts';
 import type { Scope, Transaction } from './db.ts';
 import { newUuid } from './ids.ts';
 import { currentTraceparent } from './trace/context.ts';
 
 export interface PlatformEvent {
-  /** As `platform.limit.near`. */
-  type: string;
+  /** As the catalogue declares it. */
+  type: keyof typeof ownEvents;
   /** Public id or name of what it is about. */
   subject: string;
   data: unknown;
@@ -14,8 +15,13 @@ export interface PlatformEvent {
 /**
  * Adds an event to the outbox, in the transaction of what it tells of. Whoever adds one holds the head of the tenant's
  * events until it commits: sequences have no gaps, and their order is that of the commits.
+ *
+ * @throws for a type that is not declared: nobody would know what it says, and which of it is personal
  */
 export async function addEvent(tx: Transaction, scope: Scope, event: PlatformEvent): Promise<void> {
+  if (!Object.hasOwn(ownEvents, event.type)) {
+    throw new Error(`the platform declares no event ${event.type}; add it to bus/catalogue.ts`);
+  }
   await tx.run(
     `with head as (
        insert into platform.outbox_heads as h (tenant_id, environment, sequence) values ($1, $2, 1)

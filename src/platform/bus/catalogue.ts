@@ -21,7 +21,7 @@ export type EventTypes = Readonly<Record<string, EventType>>;
 
 const Limit = {
   limit: Type.String({ description: 'Name of the limit' }),
-  per: Type.String({ description: 'Whose requests it counts' }),
+  per: Type.String({ description: 'Whose requests it counts: `caller`, `application`, `plan` or `tenant`' }),
   plan: Type.Optional(Type.String()),
   threshold_percent: Type.Integer(),
   requests: Type.Integer({ minimum: 0 }),
@@ -31,7 +31,7 @@ const Limit = {
 };
 const limitExample = {
   limit: 'per_minute',
-  per: 'key',
+  per: 'caller',
   plan: 'standard',
   threshold_percent: 80,
   requests: 480,
@@ -75,7 +75,7 @@ function proposalEvent(summary: string, more: object = {}): EventType {
 const decided = { decided_by: { kind: 'person', id: 'usr_01h455vb4pex5vsknk084sn02r' } };
 
 /** What the platform itself tells, whichever services run. */
-export const ownEvents: EventTypes = {
+export const ownEvents = {
   'platform.limit.near': {
     version: 1,
     summary: 'Four fifths of what a limit allows in its window were asked',
@@ -103,7 +103,7 @@ export const ownEvents: EventTypes = {
     ...decided,
     status: 422,
   }),
-};
+} satisfies EventTypes;
 
 export interface EventCatalogue {
   types: EventTypes;

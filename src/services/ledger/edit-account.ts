@@ -8,6 +8,7 @@ import { Money } from '../../platform/money.ts';
 import type { Books } from './books.ts';
 import { type Account, Metadata } from './contract.ts';
 import { refuse } from './errors.ts';
+import type { events } from './events.ts';
 import { addEvent, lockHead } from './once.ts';
 import { creditLimitOf } from './open-account.ts';
 import { assertWithinReach } from './reach.ts';
@@ -86,7 +87,7 @@ export async function changeWithin(
   tx: Transaction,
   scope: Scope,
   uuid: string,
-  type: string,
+  type: keyof typeof events,
   decide: (account: Account, version: bigint) => Change,
 ): Promise<Changed> {
   const before = await getAccount(tx, scope, uuid);
@@ -102,7 +103,7 @@ async function change(
   books: Books,
   scope: Scope,
   uuid: string,
-  type: string,
+  type: keyof typeof events,
   decide: (account: Account, version: bigint) => Change,
 ): Promise<Changed> {
   return books.db.write(scope, async (tx) => {
@@ -137,8 +138,12 @@ export function setStatus(
   uuid: string,
   status: Account['status'],
 ): Promise<Changed> {
-  const event = { open: 'unfrozen', frozen: 'frozen', closed: 'closed' }[status];
-  return change(books, scope, uuid, `ledger.account.${event}`, (account) => {
+  const told = {
+    open: 'ledger.account.unfrozen',
+    frozen: 'ledger.account.frozen',
+    closed: 'ledger.account.closed',
+  } as const;
+  return change(books, scope, uuid, told[status], (account) => {
     if (account.status === status) return {};
     if (account.status === 'closed')
       throw refuse('account_closed', `Account ${account.id} is closed for good.`);

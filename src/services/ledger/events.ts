@@ -95,7 +95,7 @@ function accountChanged(summary: string): EventType {
   };
 }
 
-export const events: EventTypes = {
+export const events = {
   'ledger.transfer.posted': {
     version: 1,
     summary: 'Money was moved',
@@ -134,4 +134,4 @@ export const events: EventTypes = {
   'ledger.account.frozen': accountChanged('An account was frozen: nothing moves on it'),
   'ledger.account.unfrozen': accountChanged('A frozen account is open again'),
   'ledger.account.closed': accountChanged('An account was closed for good'),
-};
+} satisfies EventTypes;

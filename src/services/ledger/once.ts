@@ -7,6 +7,7 @@ import { Problem } from '../../platform/problem.ts';
 import { currentTraceparent } from '../../platform/trace/context.ts';
 import { type Asker, noteAsker } from './asker.ts';
 import { isCode, refusalText, refuse } from './errors.ts';
+import { events } from './events.ts';
 
 const Kept = Type.Object({
   operation: Type.String(),
@@ -110,12 +111,19 @@ async function outcomeOf(tx: Transaction, create: (tx: Transaction) => Promise<s
   }
 }
 
-/** Adds an event that is no posting to the outbox, in the transaction of what it tells of. */
+/**
+ * Adds an event that is no posting to the outbox, in the transaction of what it tells of.
+ *
+ * @throws for a type that the service does not declare
+ */
 export async function addEvent(
   tx: Transaction,
   scope: Scope,
-  event: { id: string; type: string; subject: string; data: unknown },
+  event: { id: string; type: keyof typeof events; subject: string; data: unknown },
 ): Promise<void> {
+  if (!Object.hasOwn(events, event.type)) {
+    throw new Error(`the ledger declares no event ${event.type}; add it to events.ts`);
+  }
   await tx.run(
     `with head as (
        update ledger.heads set outbox_sequence = outbox_sequence + 1

@@ -4,6 +4,7 @@ import type { Caller } from '../../platform/access/caller.ts';
 import type { Metrics } from '../../platform/metrics.ts';
 import { provide } from '../../platform/port/port.ts';
 import { defineService } from '../../platform/service.ts';
+import { askersForgetter } from './asker.ts';
 import { startAttribution } from './attribution.ts';
 import { ledgerPort } from './contract.ts';
 import { refuse } from './errors.ts';
@@ -61,6 +62,11 @@ export const ledger = defineService({
       retries: 3,
       retry_after_s: 1,
     },
+    'ledger.forget_askers': {
+      meaning: 'Removes notes of who asked for what never came to an outcome, a day after they were made',
+      per: 'tenant',
+      schedule: { cron: '20 4 * * *' },
+    },
   },
   lock_sandbox: 'ledger.lock_sandbox',
   publishes: events,
@@ -98,7 +104,7 @@ export const ledger = defineService({
         await app.register(limitRoutes(db));
         await app.register(v1Routes(books));
       },
-      jobs: { 'ledger.expire_holds': holdExpiry(books) },
+      jobs: { 'ledger.expire_holds': holdExpiry(books), 'ledger.forget_askers': askersForgetter(db) },
       stop: async () => {
         await Promise.all([sealing.stop(), attribution.stop()]);
         await posting.drain();
