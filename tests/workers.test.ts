@@ -17,7 +17,7 @@ function workersOf(server: ServerProcess): number[] {
   });
 }
 
-describe('two workers on one port', { timeout: 290_000 }, () => {
+describe('two workers on one port', { timeout: 600_000 }, () => {
   const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-workers-'));
   let server: ServerProcess;
   let api: ApiClient;
