@@ -7,15 +7,18 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs, promisify } from 'node:util';
 import pg from 'pg';
+import { type Cluster, startKafka, whyNoKafka } from '../scripts/kafka/cluster.ts';
 import { formatId, newUuid } from '../src/platform/ids.ts';
 import { type EventFigures, measureEvents } from './events.ts';
+import { measureProducer, PARTITIONS } from './kafka.ts';
 import type { Load, LoadResult } from './load.ts';
 import { openReference, type Reference } from './reference.ts';
+import { measureWorkers, type WorkersFigures } from './workers.ts';
 
 const run = promisify(execFile);
 const { values } = parseArgs({
@@ -64,7 +67,8 @@ async function startServer(dir: string, bareOn?: string): Promise<Server> {
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   for await (const line of createInterface({ input: child.stdout })) {
-    if (!line.startsWith('{')) continue;
+    // The log goes there, too.
+    if (!line.startsWith('{"port"')) continue;
     const { port, key, tenant_id, database_url } = JSON.parse(line);
     return {
       port,
@@ -259,6 +263,8 @@ const dir = mkdtempSync(join(tmpdir(), 'financialapi-bench-'));
 let server: Server | undefined;
 let bare: Server | undefined;
 let reference: Reference | undefined;
+let kafka: Cluster | undefined;
+const noKafka = whyNoKafka();
 try {
   server = await startServer(dir);
   console.log(
@@ -291,6 +297,8 @@ try {
   const carriedRates: number[] = [];
   const uncarriedRates: number[] = [];
   const events: EventFigures[] = [];
+  const kafkaEvents: (EventFigures & { producer_per_s: number })[] = [];
+  const workers: WorkersFigures[] = [];
   /** What is left to do for each posting when its answer has come: records moved into the trail, seals. */
   const laterCosts_us: number[] = [];
   const measured = new Map<string, LoadResult[]>();
@@ -366,7 +374,38 @@ try {
     await drain(databaseUrl);
     await carryAll(databaseUrl);
     process.stderr.write(`\rround ${round} of ${rounds}: events`.padEnd(78));
-    events.push(await measureEvents(databaseUrl, values.quick ? 10_000 : 50_000));
+    const total = values.quick ? 10_000 : 50_000;
+    events.push(await measureEvents(databaseUrl, total));
+    if (noKafka === undefined) {
+      process.stderr.write(`\rround ${round} of ${rounds}: events on Kafka`.padEnd(78));
+      kafka ??= await startKafka({ data_dir: join(dir, 'kafka'), brokers: 1 });
+      const { addresses } = kafka;
+      const figures = await measureEvents(databaseUrl, total, {
+        KAFKA_BROKERS: addresses,
+        KAFKA_TOPIC_REPLICATION: '1',
+        KAFKA_TOPIC_PARTITIONS: String(PARTITIONS),
+        KAFKA_TOPIC_PREFIX: `bench-${round}.`,
+      });
+      kafkaEvents.push({ ...figures, producer_per_s: await measureProducer(addresses, 2 * total) });
+      // So that its processor time is nobody else's.
+      await kafka.stop();
+      kafka = undefined;
+    }
+    process.stderr.write(`\rround ${round} of ${rounds}: one process beside two`.padEnd(78));
+    workers.push(
+      ...(await measureWorkers({
+        databaseUrl,
+        data_dir: join(dir, 'data'),
+        key,
+        accounts_file: file,
+        seconds,
+        measure,
+        rest: async () => {
+          await drain(databaseUrl);
+          await carryAll(databaseUrl);
+        },
+      })),
+    );
   }
   process.stderr.write('\r'.padEnd(79) + '\r');
 
@@ -427,6 +466,30 @@ try {
   );
   console.log('');
   for (const line of eventLines('PostgreSQL', events)) console.log(line);
+  if (noKafka === undefined) {
+    for (const line of eventLines('Kafka', kafkaEvents)) console.log(line);
+    const producer = median(kafkaEvents.map(({ producer_per_s }) => producer_per_s));
+    const toProducer = median(
+      kafkaEvents.map(({ many_per_s, producer_per_s }) => many_per_s / producer_per_s),
+    );
+    console.log(
+      `  kafka-producer-perf-test on the same broker: ${producer.toFixed(0)} messages a second; ours ${toProducer.toFixed(2)} × that`,
+    );
+  } else console.log(`events on Kafka: skipped: ${noKafka}`);
+  console.log('');
+  for (const connections of [64, 256]) {
+    for (const pattern of ['uniform', 'hot']) {
+      const found = workers.filter((one) => one.connections === connections && one.pattern === pattern);
+      const rate = (of: 'one' | 'two') =>
+        median(found.flatMap((figures) => figures[of]).map(({ transfers_per_s }) => transfers_per_s));
+      console.log(
+        `${connections} connections, ${pattern}: one process ${rate('one').toFixed(0)} transfers/s, two workers ${rate('two').toFixed(0)}, ${(rate('two') / rate('one')).toFixed(2)} ×`,
+      );
+    }
+  }
+  console.log(
+    `\nload of the machine at the end: ${loadavg()[0]?.toFixed(1)} on ${availableParallelism()} processors`,
+  );
   const results = join(import.meta.dirname, 'results');
   mkdirSync(results, { recursive: true });
   writeFileSync(
@@ -442,6 +505,8 @@ try {
         carriedRates,
         uncarriedRates,
         events,
+        kafkaEvents,
+        workers,
         measured: Object.fromEntries(measured),
       },
       null,
@@ -449,6 +514,7 @@ try {
     ),
   );
 } finally {
+  await kafka?.stop();
   await reference?.close();
   await bare?.stop();
   await server?.stop();

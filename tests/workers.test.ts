@@ -17,7 +17,7 @@ function workersOf(server: ServerProcess): number[] {
   });
 }
 
-describe('two workers on one port', { timeout: 290_000 }, () => {
+describe('two workers on one port', { timeout: 600_000 }, () => {
   const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-workers-'));
   let server: ServerProcess;
   let api: ApiClient;
@@ -32,7 +32,7 @@ describe('two workers on one port', { timeout: 290_000 }, () => {
       LOG_LEVEL: 'warn',
       ADDRESS_LIMIT_FACTOR: '1000',
     });
-    await until('both workers answer', 60_000, () => workersOf(server).length === 2);
+    await until('both workers answer', 180_000, () => workersOf(server).length === 2);
     socket_dir = findPostmaster(data_dir)?.socket_dir;
     api = openClient(() => ({ url: server.url, key: server.key ?? '' }));
     const accounts = await api.ask('GET', '/api/v2/accounts?limit=100');
@@ -166,7 +166,7 @@ describe('two workers on one port', { timeout: 290_000 }, () => {
     process.kill(killed, 'SIGKILL');
     const atKill = accepted.size;
     await until('the other goes on', 30_000, () => accepted.size > atKill + 50);
-    await until('a successor answers', 60_000, () => workersOf(server).length === 2);
+    await until('a successor answers', 180_000, () => workersOf(server).length === 2);
     const atSuccessor = accepted.size;
     await until('load goes on with it', 30_000, () => accepted.size > atSuccessor + 50);
     state.over = true;

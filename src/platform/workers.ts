@@ -101,7 +101,8 @@ export async function runWorkers(options: {
       alive.delete(worker);
       isReady.delete(worker);
       if (stopping.signal.aborted) {
-        failed ||= code !== 0 && started;
+        // One that was only starting has no more to do than to end by the signal.
+        failed ||= started && code !== 0 && signal !== 'SIGTERM';
         if (alive.size === 0) ended.resolve();
         return;
       }
