@@ -47,7 +47,7 @@ export type BatchRequest = Static<typeof BatchRequest>;
 const BatchItem = Type.Object({
   status: Type.Integer({ description: 'HTTP status that the transfer alone would have been answered with' }),
   transfer: Type.Optional(Transfer),
-  problem: Type.Optional(Type.Omit(ProblemBody, ['request_id'], { additionalProperties: true })),
+  problem: Type.Optional(Type.Omit(ProblemBody, ['request_id', 'trace_id'], { additionalProperties: true })),
 });
 
 export const BatchResult = Type.Object({
