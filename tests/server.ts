@@ -78,7 +78,7 @@ export async function startServer(
   };
 }
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 240_000;
 
 function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((settle, reject) => {
