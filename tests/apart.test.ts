@@ -144,7 +144,14 @@ test('every process knows every permission, and says where what it does not have
 test('what is approved at a process that does not have the route is carried out by one that has', async () => {
   const accounts = (await ask('GET', '/api/v2/accounts?limit=100')).body.data;
   const idOf = (name: string) => accounts.find((account: { name: string }) => account.name === name).id;
-  assert.equal((await ask('PUT', '/api/v2/approval-policies/transfers:post', {})).status, 201);
+  const identity = openClient(() => ({ url: urlOf('identity'), key: topology.tenant.key }));
+  // Set at a process that does not know the route, and with an amount, which it cannot know of either.
+  const policy = await identity.ask('PUT', '/api/v2/approval-policies/transfers:post', {
+    above: [{ amount: '0.50', currency: 'BRL' }],
+  });
+  assert.equal(policy?.status, 201, JSON.stringify(policy?.body));
+  const unknown = await identity.ask('PUT', '/api/v2/approval-policies/nothing:post', {});
+  assert.deepEqual([unknown?.status, unknown?.body.code], [422, 'action_not_subject']);
   let proposed;
   do {
     proposed = await ask('POST', '/api/v2/transfers', {

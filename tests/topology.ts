@@ -21,7 +21,11 @@ export interface Topology {
   /** Connection string as superuser. */
   databaseUrl: string;
   tenant: { scope: Scope; key: string; second: string };
+  /** Another one. */
+  other: { scope: Scope; key: string };
   processes: { server: ServerProcess; services: readonly string[] }[];
+  /** What the processes have written, those that are gone too. */
+  lines(): string[];
   /** Starts one more process. */
   start(services: readonly string[]): Promise<ServerProcess>;
   /** Stops a process as an operator does, and resolves when it is gone. */
@@ -49,13 +53,22 @@ export async function openTopology(settings: Record<string, string> = {}): Promi
   const scope: Scope = { tenant_id, environment: 'sandbox' };
   const key = await createKey(running.platform, scope, { label: 'first' });
   const second = await createKey(running.platform, scope, { label: 'second' });
+  const otherScope: Scope = {
+    tenant_id: await createTenant(running.platform, { name: 'Other', base_currency: 'BRL' }),
+    environment: 'sandbox',
+  };
+  const otherKey = await createKey(running.platform, otherScope, { label: 'other' });
   await running.stop();
   const gateway = await openGateway(routeTable(seen));
   const processes: Topology['processes'] = [];
+  const servers: ServerProcess[] = [];
   const start: Topology['start'] = async (own) => {
     const server = await startServer(
       {
         ...common,
+        // The second process of a kind is there sooner.
+        NODE_COMPILE_CACHE: join(data_dir, 'compiled'),
+        DISCOVERY_TIMEOUT_MS: '240000',
         SERVICES: own.join(','),
         DATA_DIR: data_dir,
         PUBLIC_URL: gateway.url,
@@ -67,6 +80,7 @@ export async function openTopology(settings: Record<string, string> = {}): Promi
       program,
     );
     processes.push({ server, services: own });
+    servers.push(server);
     await gateway.add(server.url, own);
     return server;
   };
@@ -74,7 +88,9 @@ export async function openTopology(settings: Record<string, string> = {}): Promi
     gateway,
     databaseUrl: database.url,
     tenant: { scope, key, second },
+    other: { scope: otherScope, key: otherKey },
     processes,
+    lines: () => servers.flatMap(({ lines }) => lines),
     start,
     async stop(server) {
       server.kill('SIGTERM');

@@ -362,7 +362,14 @@ export async function boot(
     });
     jobs.handle(ownHandlers(platform, config));
     if (options.bare !== true) {
-      const policies = await mountApprovals(app, { db: platform, access, log, publicUrl });
+      const policies = await mountApprovals(app, {
+        db: platform,
+        access,
+        log,
+        publicUrl,
+        isElsewhere: (permission) =>
+          services.some((service) => !started.includes(service) && permission in service.permissions),
+      });
       approvals = policies;
       undo.push(() => policies.stop());
       jobs.handle({ 'platform.attend_proposals': policies.attend });

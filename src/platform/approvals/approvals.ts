@@ -22,6 +22,8 @@ export interface ApprovalsOptions {
   access: Pick<Access, 'findPrincipal'>;
   log: FastifyBaseLogger;
   publicUrl: () => string;
+  /** Whether what needs a permission is asked of other processes, whose routes are not known here. */
+  isElsewhere: (permission: string) => boolean;
 }
 
 export interface Approvals {
@@ -55,7 +57,7 @@ function hasSecret(schema: unknown): boolean {
 
 /** Makes every route that is registered from now on subject to the policies, and adds those of policies and proposals. */
 export async function mountApprovals(app: Api, options: ApprovalsOptions): Promise<Approvals> {
-  const { db, access, log, publicUrl } = options;
+  const { db, access, log, publicUrl, isElsewhere } = options;
   const subjects = new Map<string, SubjectRoute>();
   const rulebook = await openRulebook(db, (error) =>
     log.warn({ err: error }, 'approval policies could not be read'),
@@ -118,7 +120,9 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
       route.schema = { ...route.schema, response: { ...objectOf(route.schema.response), 202: Proposal } };
     }
   });
-  await app.register(approvalRoutes({ db, rulebook, deciding, subjects: () => [...subjects.values()] }));
+  await app.register(
+    approvalRoutes({ db, rulebook, deciding, subjects: () => [...subjects.values()], isElsewhere }),
+  );
 
   return {
     forget: () => void rulebook.refresh(),

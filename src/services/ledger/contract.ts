@@ -23,7 +23,7 @@ export const ledgerPort = definePort({
         { additionalProperties: false },
       ),
       output: Type.Object({ requests: Type.Integer({ minimum: 0 }) }),
-      timeout_ms: 30_000,
+      timeout_ms: 120_000,
       idempotent: true,
       writes: true,
       permission: 'sandbox:reset',

@@ -39,6 +39,10 @@ export async function plantSeed(
       },
       payload: body,
     });
+    // For now it cannot be done: whoever asks asks again, and it goes on from here.
+    if (answer.statusCode === 503) {
+      throw refuse('unavailable', `The seed ${name} could not be planted whole.`, { retry_after_s: 1 });
+    }
     if (answer.statusCode >= 300) {
       throw new Error(`a seed could not ${url}: ${answer.statusCode} ${answer.body}`);
     }
