@@ -1,11 +1,12 @@
 /** What happens elsewhere reaches whoever subscribed to it, over the bus, once. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { addEvent } from '../../platform/outbox.ts';
+import { Client } from 'pg';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 import { eventually, type MailServer, openNotices, startMailServer } from './testing.ts';
 
 let mail: MailServer;
+let sql: Client;
 let platform: TestPlatform;
 let bank: TestTenant;
 let notices: ReturnType<typeof openNotices>;
@@ -17,8 +18,11 @@ before(async () => {
     { SMTP_URL: mail.url, SMTP_FROM: 'no-reply@bank.example' },
     { now: () => began },
   );
+  sql = new Client({ connectionString: platform.url });
+  await sql.connect();
 });
 after(async () => {
+  await sql?.end();
   await platform.close();
   await mail.close();
 });
@@ -30,9 +34,15 @@ beforeEach(async () => {
 
 const list = async (query: string) => (await bank.get(`/api/v2/notifications/messages?${query}`)).data;
 
-async function tell(type: string, subject: string, data: object): Promise<void> {
-  await platform.running.platform.write(bank.scope, (tx) =>
-    addEvent(tx, bank.scope, { type, subject, data }),
+/** Tells what the service of webhooks would, in its outbox: sound or not. */
+async function tellOfWebhooks(subject: string, data: object): Promise<void> {
+  await sql.query(
+    `with head as (
+       insert into webhooks.outbox_heads as h (tenant_id, environment, sequence) values ($1, $2, 1)
+       on conflict (tenant_id, environment) do update set sequence = h.sequence + 1 returning sequence)
+     insert into webhooks.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload)
+     select $1, $2, sequence, gen_random_uuid(), now(), 'webhooks.endpoint.disabled', '/webhooks', 'endpoint', $3, $4 from head`,
+    [bank.scope.tenant_id, bank.scope.environment, subject, JSON.stringify(data)],
   );
   platform.running.wakeRelay();
 }
@@ -103,7 +113,7 @@ test('that webhooks to an endpoint are disabled stands in the inbox of who subsc
     email: undefined,
     subscriptions: ['webhooks.disabled'],
   });
-  await tell('webhooks.endpoint.disabled', disabled.endpoint_id, disabled);
+  await tellOfWebhooks(disabled.endpoint_id, disabled);
   const [message] = await eventually(async () => {
     const { data } = await bank.get(`/api/v2/notifications/inbox?recipient_id=${to}`);
     return data.length > 0 ? data : undefined;
@@ -119,7 +129,7 @@ test('that webhooks to an endpoint are disabled stands in the inbox of who subsc
   const { data } = await bank.get('/api/v2/events?type=webhooks.endpoint.disabled');
   await bank.post('/api/v2/consumers/notifications/replay', { from_sequence: Number(data[0].sequence) });
   // Once what comes after it was told, it has been received again.
-  await tell('webhooks.endpoint.disabled', disabled.endpoint_id, {
+  await tellOfWebhooks(disabled.endpoint_id, {
     ...disabled,
     reason: 'gone',
     failing_since: null,
@@ -138,8 +148,8 @@ test('that webhooks to an endpoint are disabled stands in the inbox of who subsc
 
 test('an event that is not what its type says is parked for somebody to look at, and holds up no other', async () => {
   const to = await notices.recipient({ email: undefined, subscriptions: ['webhooks.disabled'] });
-  await tell('webhooks.endpoint.disabled', 'broken', { url: 7 });
-  await tell('webhooks.endpoint.disabled', disabled.endpoint_id, disabled);
+  await tellOfWebhooks('broken', { url: 7 });
+  await tellOfWebhooks(disabled.endpoint_id, disabled);
   await eventually(async () =>
     (await list(`recipient_id=${to}&channel=in_app&state=sent`)).length === 1 ? true : undefined,
   );
@@ -157,7 +167,7 @@ test('subscribers are told of what happens in their tenant and environment only'
     email: undefined,
     subscriptions: ['webhooks.disabled'],
   });
-  await tell('webhooks.endpoint.disabled', disabled.endpoint_id, disabled);
+  await tellOfWebhooks(disabled.endpoint_id, disabled);
   await eventually(async () => ((await list(`recipient_id=${to}`)).length === 2 ? true : undefined));
   assert.deepEqual((await other.get('/api/v2/notifications/messages')).data, []);
   assert.equal((await other.ask('GET', `/api/v2/notifications/recipients/${to}`)).status, 404);
