@@ -12,6 +12,11 @@ interface Planting {
   tokenFor: (caller: Caller) => Promise<string>;
 }
 
+/** Whether the server takes no more requests of its own: its process stops. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'FST_ERR_REOPENED_CLOSE_SERVER';
+}
+
 /**
  * Plants a seed. The keys of its requests follow from the given one, so that a second attempt after a failure goes on where
  * the first ended.
@@ -25,24 +30,28 @@ export async function plantSeed(
   if (seed === undefined) throw refuse('not_found', `The ledger knows no seed ${name}.`);
   const token = await tokenFor(asked.caller);
   let requests = 0;
+  // For now it cannot be done: whoever asks asks again, here or at another process, and it goes on from there.
+  const unavailable = () =>
+    refuse('unavailable', `The seed ${name} could not be planted whole.`, { retry_after_s: 1 });
   await seed.plant(async (url, body) => {
     // Nobody waits any more. Another attempt goes on from here.
     if (asked.signal.aborted) throw new Error(`the seed ${name} was not planted in time`);
     requests += 1;
-    const answer = await app.inject({
-      method: 'POST',
-      url,
-      headers: {
-        authorization: `Service ${token}`,
-        'idempotency-key': `seed-${key}-${requests}`,
-        'request-id': asked.request_id,
-      },
-      payload: body,
-    });
-    // For now it cannot be done: whoever asks asks again, and it goes on from here.
-    if (answer.statusCode === 503) {
-      throw refuse('unavailable', `The seed ${name} could not be planted whole.`, { retry_after_s: 1 });
-    }
+    const answer = await app
+      .inject({
+        method: 'POST',
+        url,
+        headers: {
+          authorization: `Service ${token}`,
+          'idempotency-key': `seed-${key}-${requests}`,
+          'request-id': asked.request_id,
+        },
+        payload: body,
+      })
+      .catch((error: unknown) => {
+        throw isClosed(error) ? unavailable() : error;
+      });
+    if (answer.statusCode === 503) throw unavailable();
     if (answer.statusCode >= 300) {
       throw new Error(`a seed could not ${url}: ${answer.statusCode} ${answer.body}`);
     }
