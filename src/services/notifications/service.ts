@@ -19,14 +19,24 @@ const Standing = Type.Object({ messages: Type.BigInt(), oldest_s: Type.Number() 
 
 function measureDue(db: Database, metrics: Metrics): void {
   const read = () => db.rows(Standing, 'select * from notifications.due_standing()');
-  metrics.gauge('notifications_due', 'Messages whose time has come and that are not sent yet', async () => {
-    const [standing] = await read();
-    return Number(standing?.messages ?? 0n);
-  });
-  metrics.gauge('notifications_oldest_due_seconds', 'How long the oldest of them has been due', async () => {
-    const [standing] = await read();
-    return standing?.oldest_s ?? 0;
-  });
+  metrics.gauge(
+    'notifications_due',
+    'Messages whose time has come and that are not sent yet',
+    async () => {
+      const [standing] = await read();
+      return Number(standing?.messages ?? 0n);
+    },
+    'installation',
+  );
+  metrics.gauge(
+    'notifications_oldest_due_seconds',
+    'How long the oldest of them has been due',
+    async () => {
+      const [standing] = await read();
+      return standing?.oldest_s ?? 0;
+    },
+    'installation',
+  );
 }
 
 export const notifications = defineService({

@@ -66,16 +66,23 @@ function measure(metrics: Metrics, db: Database): (outcome: Outcome, done: Attem
     });
     return asked;
   };
-  metrics.gauge('webhooks_deliveries_due', 'Deliveries that are due and nobody is at', async () =>
-    Number((await standing()).due),
+  metrics.gauge(
+    'webhooks_deliveries_due',
+    'Deliveries that are due and nobody is at',
+    async () => Number((await standing()).due),
+    'installation',
   );
   metrics.gauge(
     'webhooks_oldest_due_seconds',
     'How long the oldest of these has been due',
     async () => (await standing()).oldest_due_s,
+    'installation',
   );
-  metrics.gauge('webhooks_endpoints_disabled', 'Endpoints that are disabled', async () =>
-    Number((await standing()).endpoints_disabled),
+  metrics.gauge(
+    'webhooks_endpoints_disabled',
+    'Endpoints that are disabled',
+    async () => Number((await standing()).endpoints_disabled),
+    'installation',
   );
   return (outcome, done) => {
     outcomes.inc({ outcome });
