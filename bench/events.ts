@@ -72,16 +72,22 @@ async function measureBare(url: string, total: number): Promise<number> {
 }
 
 /** Writes events in commits of so many, as a service would in the transactions of what they tell of. */
-async function writeEvents(client: pg.Client, tenant_id: string, count: number): Promise<void> {
+export async function writeEvents(
+  client: pg.Client,
+  tenant_id: string,
+  count: number,
+  type = 'ledger.bench.event',
+  payload = '{"amount":"1.00","currency":"BRL"}',
+): Promise<void> {
   await client.query(
     `with head as (
        insert into platform.outbox_heads as h (tenant_id, environment, sequence) values ($1, 'sandbox', $2)
        on conflict (tenant_id, environment) do update set sequence = h.sequence + $2 returning sequence)
      insert into platform.outbox (tenant_id, environment, sequence, id, time, type, source, aggregatetype, aggregateid, payload)
-     select $1, 'sandbox', sequence - $2 + g, gen_random_uuid(), clock_timestamp(), 'ledger.bench.event', '/bench', 'bench',
-       'a' || (g % ${AGGREGATES}), '{"amount":"1.00","currency":"BRL"}'
+     select $1, 'sandbox', sequence - $2 + g, gen_random_uuid(), clock_timestamp(), $3, '/bench', 'bench',
+       'a' || (g % ${AGGREGATES}), $4
      from head, generate_series(1, $2::bigint) g`,
-    [tenant_id, count],
+    [tenant_id, count, type, payload],
   );
 }
 
@@ -106,7 +112,7 @@ async function hear(client: pg.Client, count: number): Promise<void> {
 }
 
 /** A database of its own on the server, so that nobody is measured on what others left. */
-async function withDatabase<T>(server: string, work: (url: string) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(server: string, work: (url: string) => Promise<T>): Promise<T> {
   const name = `bench_${randomBytes(6).toString('hex')}`;
   const client = new pg.Client({ connectionString: server });
   await client.connect();

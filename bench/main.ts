@@ -18,6 +18,7 @@ import { type EventFigures, measureEvents } from './events.ts';
 import { measureProducer, PARTITIONS } from './kafka.ts';
 import type { Load, LoadResult } from './load.ts';
 import { openReference, type Reference } from './reference.ts';
+import { measureWebhooks, type WebhookFigures } from './webhooks.ts';
 import { measureWorkers, type WorkersFigures } from './workers.ts';
 
 const run = promisify(execFile);
@@ -298,6 +299,7 @@ try {
   const uncarriedRates: number[] = [];
   const events: EventFigures[] = [];
   const kafkaEvents: (EventFigures & { producer_per_s: number })[] = [];
+  const webhooks: WebhookFigures[] = [];
   const workers: WorkersFigures[] = [];
   /** What is left to do for each posting when its answer has come: records moved into the trail, seals. */
   const laterCosts_us: number[] = [];
@@ -391,6 +393,8 @@ try {
       await kafka.stop();
       kafka = undefined;
     }
+    process.stderr.write(`\rround ${round} of ${rounds}: webhooks`.padEnd(78));
+    webhooks.push(await measureWebhooks(databaseUrl, values.quick ? 2_000 : 20_000));
     process.stderr.write(`\rround ${round} of ${rounds}: one process beside two`.padEnd(78));
     workers.push(
       ...(await measureWorkers({
@@ -476,6 +480,10 @@ try {
       `  kafka-producer-perf-test on the same broker: ${producer.toFixed(0)} messages a second; ours ${toProducer.toFixed(2)} × that`,
     );
   } else console.log(`events on Kafka: skipped: ${noKafka}`);
+  console.log(
+    `webhooks: ${median(webhooks.map(({ deliveries_per_s }) => deliveries_per_s)).toFixed(0)} deliveries a second, ` +
+      `${median(webhooks.map((one) => one.deliveries_per_s / one.bare_posts_per_s)).toFixed(2)} × posting as much to the same receiver with nothing kept`,
+  );
   console.log('');
   for (const connections of [64, 256]) {
     for (const pattern of ['uniform', 'hot']) {
@@ -506,6 +514,7 @@ try {
         uncarriedRates,
         events,
         kafkaEvents,
+        webhooks,
         workers,
         measured: Object.fromEntries(measured),
       },

@@ -38,7 +38,7 @@ if (files.length === 0) {
         // Nobody cuts the power during a test, and its databases are thrown away: waiting for the disk would prove
         // nothing. What is to survive a crash is tested on servers of its own, with everything on.
         fsync: 'off',
-        max_connections: '200',
+        max_connections: '600',
         max_wal_size: '1GB',
       },
     });

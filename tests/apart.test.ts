@@ -134,7 +134,10 @@ test('every process knows every permission, and says where what it does not have
   assert.equal((await at(identity, '/api/v2/api-keys')).status, 200);
   const elsewhere = await at(ledger, '/api/v2/api-keys');
   assert.deepEqual([elsewhere.status, elsewhere.body.code], [404, 'not_found']);
-  assert.match(elsewhere.body.detail, /This process runs ledger; identity, probe run elsewhere/);
+  assert.match(
+    elsewhere.body.detail,
+    /This process runs ledger; identity, webhooks, notifications, probe run elsewhere/,
+  );
   for (const url of [identity, ledger]) {
     const names = (await at(url, '/api/v2/jobs')).body.data.map(({ name }: { name: string }) => name);
     assert.ok(names.includes('ledger.expire_holds'), `${names}`);

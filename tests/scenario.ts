@@ -31,6 +31,7 @@ function normaliser(base: string): (value: unknown) => unknown {
       JSON.stringify(value ?? null)
         .replaceAll(base, '')
         .replaceAll(/fa_(test|live)_\w+/g, '<key>')
+        .replaceAll(/whsec_[\w+/=]+/g, '<secret>')
         .replaceAll(/\b[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}\b/g, nameOf)
         .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
         .replaceAll(/\d{4}-\d\d-\d\d/g, '<date>'),
@@ -92,6 +93,12 @@ export async function runScenario(topology: Topology): Promise<Step[]> {
   const cash = await open('Cash', '1', { credit_limit: null });
   const ana = await open('Ana', '2');
   const bruno = await open('Bruno', '2');
+
+  // Nothing is there: what counts is that it is sent what it asked for.
+  await step('an endpoint of webhooks', 'POST', '/api/v2/webhooks/endpoints', {
+    url: 'https://receiver.invalid/hooks',
+    event_types: ['ledger.transfer.posted'],
+  });
 
   const deposit = { debit_account_id: cash, credit_account_id: ana, amount: brl('100.00') };
   await step('deposit', 'POST', '/api/v2/transfers', deposit);
@@ -184,6 +191,19 @@ export async function runScenario(topology: Topology): Promise<Step[]> {
   await step('it was carried out', 'GET', `/api/v2/proposals/${proposal.id}`);
   await step('balances', 'GET', '/api/v2/trial-balance');
 
+  const otto = await step('somebody to tell', 'POST', '/api/v2/notifications/recipients', {
+    kind: 'staff',
+    name: 'Otto',
+  });
+  const told = await step('tell them', 'POST', '/api/v2/notifications/messages', {
+    recipient_id: otto.id,
+    topic: 'announcement',
+    channels: ['in_app'],
+    data: { title: 'Closed', message: 'On Friday' },
+  });
+  await until(`/api/v2/notifications/messages/${told.messages[0].id}`, ({ state }) => state === 'sent');
+  await step('what they were told', 'GET', `/api/v2/notifications/inbox?recipient_id=${otto.id}`);
+
   await recordEvents();
   await recordAudit();
 
@@ -243,6 +263,13 @@ export async function runScenario(topology: Topology): Promise<Step[]> {
         status: 200,
         body: normalise(told.filter(({ type }) => !type.startsWith('ledger.'))),
       });
+      const posted = events.filter(({ type }) => type === 'ledger.transfer.posted').length;
+      const sent = await until(
+        '/api/v2/webhooks/deliveries?limit=100',
+        ({ data }) => Array.isArray(data) && data.length >= posted,
+      );
+      const types = sent.data.map(({ event_type }: { event_type: string }) => event_type);
+      steps.push({ what: 'sent by webhooks', status: 200, body: types });
       const ofLedger = events.filter(({ type }) => type.startsWith('ledger.')).length;
       const limit = performance.now() + PATIENCE_MS;
       for (;;) {

@@ -31,7 +31,7 @@ async function runIn(layout: readonly (readonly string[])[], settings: Record<st
   }
 }
 
-const inOne = runIn([['identity', 'ledger', 'probe']]);
+const inOne = runIn([['identity', 'ledger', 'webhooks', 'notifications', 'probe']]);
 // The tests wait for it, and are told if it fails.
 inOne.catch(() => {});
 
@@ -53,6 +53,8 @@ test('in one process the scenario comes to what it should', async () => {
     'it pays beyond them': 422,
     'a large transfer': 202,
     'approved by whoever proposed it': 403,
+    'what they were told': 200,
+    'sent by webhooks': 200,
     'the sandbox is emptied and filled': 201,
   });
   const heard = steps.find(({ what }) => what === 'heard by the probe')?.body;
@@ -65,13 +67,16 @@ test('in one process the scenario comes to what it should', async () => {
 });
 
 test('in two processes on the bus of PostgreSQL it comes to the same', async () => {
-  const inTwo = await runIn([['identity'], ['ledger', 'probe']]);
+  const inTwo = await runIn([
+    ['identity', 'notifications'],
+    ['ledger', 'webhooks', 'probe'],
+  ]);
   assert.deepEqual(inTwo, await inOne);
 });
 
 test('in three processes with Kafka between them it comes to the same', { skip: noKafka }, async () => {
   cluster = await startKafka({ data_dir, brokers: 1 });
-  const inThree = await runIn([['identity'], ['ledger'], ['ledger', 'probe']], {
+  const inThree = await runIn([['identity', 'webhooks'], ['ledger'], ['ledger', 'notifications', 'probe']], {
     KAFKA_BROKERS: cluster.addresses,
     KAFKA_TOPIC_REPLICATION: '1',
     KAFKA_TOPIC_PARTITIONS: '6',

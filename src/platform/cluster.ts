@@ -47,13 +47,16 @@ const log_limit_bytes = 10 * 1024 * 1024;
 /** A sixteenth of the memory, since the machine runs everything else too: 128 MB to 2 GB. */
 const shared_buffers_mb = Math.round(Math.min(2_048, Math.max(128, totalmem() / 2 ** 20 / 16)));
 
+/** A process takes some ten for each service and thirty beside that; several may share the server. */
+export const MAX_CONNECTIONS = 400;
+
 /**
  * Written to postgresql.conf when a cluster is made, where an operator may change them. Durability is PostgreSQL's
  * default: on.
  */
 const initial_settings = {
   shared_buffers: `${shared_buffers_mb}MB`,
-  max_connections: '100',
+  max_connections: String(MAX_CONNECTIONS),
   max_wal_size: '4GB',
   // Files once made are used again: a commit that needs a new one waits until its 16 MB are written.
   min_wal_size: '2GB',

@@ -146,7 +146,7 @@ test('a server is made on a fresh directory, durable and closed to others, and i
               current_setting('data_checksums'), current_setting('max_connections'),
               current_setting('min_wal_size'), current_setting('timezone'), lower('ÇÃO'), 'Z' < 'a'`,
     ),
-    ['financialapi', 'postgres', 'UTF8', '', 'on', 'on', 'on', 'on', '100', '2GB', 'UTC', 'ção', true],
+    ['financialapi', 'postgres', 'UTF8', '', 'on', 'on', 'on', 'on', '400', '2GB', 'UTC', 'ção', true],
   );
   assert.equal(statSync(server.socket_dir).mode & 0o777, 0o700);
   assert.equal(statSync(join(dir, 'postgres')).mode & 0o777, 0o700);

@@ -5,6 +5,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_CONNECTIONS } from './cluster.ts';
 import type { Config } from './config.ts';
 import { startEmbeddedPostgres } from './postgres.ts';
 import { answerScrapes, isMessage } from './worker-metrics.ts';
@@ -56,7 +57,7 @@ export async function runWorkers(options: {
     config.database_url === undefined
       ? await startEmbeddedPostgres({
           data_dir: config.data_dir,
-          settings: { max_connections: String(Math.max(100, connections)) },
+          settings: { max_connections: String(Math.max(MAX_CONNECTIONS, connections)) },
           onLog: (line) => say(`  ${line}`),
         })
       : { url: config.database_url, stop: () => Promise.resolve() };

@@ -7,6 +7,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Static, TSchema } from 'typebox';
 import type { Caller } from '../access/caller.ts';
 import type { AuditedChange } from '../audit/write.ts';
+import { currentTraceparent } from '../trace/context.ts';
 
 export interface Operation<Input extends TSchema = TSchema, Output extends TSchema = TSchema> {
   /** What it does, for the documentation. */
@@ -45,7 +46,7 @@ export interface Call {
   request_id: string;
   /** Where the request came from that began it. */
   address: string;
-  /** W3C Trace Context, passed on as it came. */
+  /** Where in a trace it is asked (W3C Trace Context). */
   traceparent?: string;
   /** When nobody waits for the answer any more, as `performance.now()` counts. Absent: the operation's timeout says it. */
   until_ms?: number;
@@ -60,15 +61,14 @@ export interface Asked extends Call {
   audit(change: AuditedChange): void;
 }
 
-const traceContext = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 /** A call that a request makes necessary. */
-export function callOf({ caller, id, ip, headers: { traceparent } }: FastifyRequest): Call {
+export function callOf({ caller, id, ip }: FastifyRequest): Call {
+  const traceparent = currentTraceparent();
   return {
     caller,
     request_id: id,
     address: ip,
-    ...(typeof traceparent === 'string' && traceContext.test(traceparent) ? { traceparent } : {}),
+    ...(traceparent === undefined ? {} : { traceparent }),
   };
 }
 

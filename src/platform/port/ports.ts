@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
 import type { ServiceTokens } from '../access/service-token.ts';
 import type { Metrics } from '../metrics.ts';
 import { refuse } from '../problem.ts';
+import { currentTraceparent } from '../trace/context.ts';
 import { type Answering, answer, pathOf, unavailableService, wrongWith } from './answer.ts';
 import type { Ask, Call, Operations, Port, ProvidedPort } from './port.ts';
 import type { Remote } from './remote.ts';
@@ -96,7 +97,7 @@ export function openPorts(options: PortsOptions): Ports {
           }
           const left_ms = Number(headers['deadline-ms']);
           const asked_from = headers['asked-from'];
-          const { traceparent } = headers;
+          const traceparent = currentTraceparent();
           const told = await answerHere(
             params.service,
             params.operation,
@@ -104,7 +105,7 @@ export function openPorts(options: PortsOptions): Ports {
               caller,
               request_id: request.id,
               address: typeof asked_from === 'string' ? asked_from : request.ip,
-              ...(typeof traceparent === 'string' ? { traceparent } : {}),
+              ...(traceparent === undefined ? {} : { traceparent }),
               until_ms: performance.now() + (left_ms > 0 && left_ms <= LONGEST_MS ? left_ms : LONGEST_MS),
             },
             body,

@@ -25,6 +25,7 @@ const Wanting = Type.Object({
   ordered: Type.Boolean(),
   personal_data: Type.Boolean(),
   enabled: Type.Boolean(),
+  event_types: Type.Array(Type.String()),
 });
 
 /** A delivery to be: the event, for one endpoint. */
@@ -96,39 +97,63 @@ async function lockOrdered(
 
 /** @param wake tells the sender that there will be something to send */
 export function openConsumer(catalogue: EventCatalogue, wake: () => void): Consumer {
+  /** Adds a delivery of an event for each of the endpoints that want it. */
+  async function enqueue(
+    tx: Transaction,
+    event: Event,
+    endpoints: readonly Static<typeof Wanting>[],
+  ): Promise<void> {
+    if (endpoints.length === 0) return;
+    await lockOrdered(tx, event, endpoints);
+    const bodies = new Map<boolean, string>();
+    const bodyFor = (personal_data: boolean): string => {
+      const known = bodies.get(personal_data);
+      if (known !== undefined) return known;
+      const made = JSON.stringify(catalogue.show(event, viewers[personal_data ? 'whole' : 'masked']));
+      bodies.set(personal_data, made);
+      return made;
+    };
+    await addDeliveries(
+      tx,
+      event,
+      event,
+      endpoints.map(({ id, personal_data, enabled }) => ({
+        endpoint_id: id,
+        personal_data,
+        body: bodyFor(personal_data),
+        status: enabled ? 'pending' : 'missed',
+      })),
+    );
+    wake();
+  }
+
+  /** One look for the endpoints of all: most events of most tenants nobody wants. */
+  async function enqueueAll(tx: Transaction, events: readonly Event[]): Promise<void> {
+    const [first] = events;
+    if (first === undefined) return;
+    const patterns = new Map(events.map(({ type }) => [type, patternsOf(type)]));
+    const endpoints = await tx.rows(
+      Wanting,
+      `select id, ordered, personal_data, status = 'enabled' as enabled, event_types from webhooks.endpoints
+       where tenant_id = $1 and environment = $2 and event_types && $3 and deleted_at is null`,
+      [first.tenant_id, first.environment, [...new Set([...patterns.values()].flat())]],
+    );
+    if (endpoints.length === 0) return;
+    for (const event of events) {
+      const wanted = patterns.get(event.type) ?? [];
+      await enqueue(
+        tx,
+        event,
+        endpoints.filter(({ event_types }) => event_types.some((pattern) => wanted.includes(pattern))),
+      );
+    }
+  }
+
   return {
     name: 'webhooks',
     types: ['*'],
     from: 'now',
-    handle: async (tx, event) => {
-      const endpoints = await tx.rows(
-        Wanting,
-        `select id, ordered, personal_data, status = 'enabled' as enabled from webhooks.endpoints
-         where tenant_id = $1 and environment = $2 and event_types && $3 and deleted_at is null`,
-        [event.tenant_id, event.environment, patternsOf(event.type)],
-      );
-      if (endpoints.length === 0) return;
-      await lockOrdered(tx, event, endpoints);
-      const bodies = new Map<boolean, string>();
-      const bodyFor = (personal_data: boolean): string => {
-        const known = bodies.get(personal_data);
-        if (known !== undefined) return known;
-        const made = JSON.stringify(catalogue.show(event, viewers[personal_data ? 'whole' : 'masked']));
-        bodies.set(personal_data, made);
-        return made;
-      };
-      await addDeliveries(
-        tx,
-        event,
-        event,
-        endpoints.map(({ id, personal_data, enabled }) => ({
-          endpoint_id: id,
-          personal_data,
-          body: bodyFor(personal_data),
-          status: enabled ? 'pending' : 'missed',
-        })),
-      );
-      wake();
-    },
+    handle: (tx, event) => enqueueAll(tx, [event]),
+    handleMany: enqueueAll,
   };
 }
