@@ -189,6 +189,18 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       unit: 's',
       lines: { oldest: 'max (webhooks_oldest_due_seconds)' },
     },
+    {
+      title: 'Time of a webhook',
+      description: 'From the request to the end of the answer, of all endpoints together.',
+      unit: 's',
+      lines: quantiles('webhooks_attempt_duration_seconds'),
+    },
+    {
+      title: 'Endpoints that are disabled',
+      description: 'By hand, since they were gone, or since they failed for days.',
+      unit: 'short',
+      lines: { disabled: 'max (webhooks_endpoints_disabled)' },
+    },
   ],
   Notifications: [
     {
@@ -208,6 +220,20 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       description: 'Seconds are normal.',
       unit: 's',
       lines: { oldest: 'max (notifications_oldest_due_seconds)' },
+    },
+  ],
+  'Services apart': [
+    {
+      title: 'Calls between services',
+      description: 'Calls a second by who is asked and what came of it.',
+      unit: 'ops',
+      lines: { '{{service}}, {{outcome}}': rate('port_calls_total', 'service, outcome') },
+    },
+    {
+      title: 'Instances that can be asked',
+      description: 'As the process knows it that finds the fewest. None means that calls are refused.',
+      unit: 'short',
+      lines: { '{{service}}': 'min by (service) (port_instances_ready)' },
     },
   ],
   'Database and processes': [

@@ -129,7 +129,12 @@ async function runNode(node, args) {
   const child = spawn(node, args, {
     cwd: root,
     stdio: 'inherit',
-    env: { ...process.env, PATH: path },
+    env: {
+      ...process.env,
+      PATH: path,
+      // Types stripped and code compiled once: a start takes two thirds of the time. Where it cannot be written, nothing is kept.
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.cache', 'compiled'),
+    },
   });
   passSignals(child);
   await new Promise((settle) => {

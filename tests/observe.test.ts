@@ -161,7 +161,7 @@ test('each of our metrics that tells of trouble is in the dashboard', () => {
   const shown = new Set(ofDashboard().flatMap((one) => selectionsOf(one).map(({ metric }) => metric)));
   const ours = [...declared()].filter(
     (name) =>
-      /^(http|ledger|events|jobs|audit|database|webhooks|notifications|traces)_/.test(name) &&
+      /^(http|ledger|events|jobs|audit|database|webhooks|notifications|port|traces)_/.test(name) &&
       !/_(sum|bucket|count)$/.test(name),
   );
   assert.ok(ours.length > 15, ours.join(' '));

@@ -27,7 +27,7 @@ test('migrations, services and jobs need no superuser', async () => {
       declare v_role text;
       begin
         foreach v_role in array array['financialapi_owner', 'financialapi_doorkeeper', 'financialapi_eraser',
-            'platform', 'identity', 'ledger'] loop
+            'platform', 'identity', 'ledger', 'webhooks', 'notifications'] loop
           begin
             execute format('create role %I nologin', v_role);
           exception when duplicate_object or unique_violation then null;

@@ -34,7 +34,13 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, [program], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', PORT: '0', LOG_LEVEL: 'error', ...settings },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+      PORT: '0',
+      LOG_LEVEL: 'error',
+      ...settings,
+    },
   });
   // A test that fails or is interrupted leaves no server behind.
   const endChild = () => child.kill('SIGKILL');

@@ -66,8 +66,6 @@ export async function openTopology(settings: Record<string, string> = {}): Promi
     const server = await startServer(
       {
         ...common,
-        // The second process of a kind is there sooner.
-        NODE_COMPILE_CACHE: join(data_dir, 'compiled'),
         DISCOVERY_TIMEOUT_MS: '240000',
         SERVICES: own.join(','),
         DATA_DIR: data_dir,
