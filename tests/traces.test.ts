@@ -233,8 +233,12 @@ test(
     };
     await post(newUuid());
     // What the statement was prepared for is not there any more.
-    const migration = new URL('../src/services/ledger/migrations/0024_traceparents.sql', import.meta.url);
-    await world.sql.query(`begin; ${readFileSync(migration, 'utf8')}; commit`);
+    const file = new URL('../src/services/ledger/migrations/0025_post.sql', import.meta.url);
+    const [, function_anew = ''] = readFileSync(file, 'utf8').split('drop function ledger.post;');
+    assert.match(function_anew, /create function ledger\.post\(/);
+    await world.sql.query(
+      `begin; set local role financialapi_owner; drop function ledger.post; ${function_anew} commit`,
+    );
     await post(newUuid());
     await old.end();
     const { status } = await transfer(world, { traceparent: traceparent('f') });

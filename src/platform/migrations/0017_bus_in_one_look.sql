@@ -38,22 +38,21 @@ begin
       select h.sequence into v_first from platform.event_heads h
         where h.tenant_id = v_scope.tenant_id and h.environment = v_scope.environment;
       execute format(
-        'select count(*), max(w.sequence) from (select o.sequence from %1$I.outbox o
-           where o.tenant_id = $1 and o.environment = $2 and o.sequence > $3 order by o.sequence limit $4) w', v_outbox)
-        into v_count, v_last using v_scope.tenant_id, v_scope.environment, v_scope.mark, p_limit;
+        'with taken as (
+           select o.* from %1$I.outbox o
+           where o.tenant_id = $1 and o.environment = $2 and o.sequence > $3
+           order by o.sequence limit $4
+         ), carried as (
+           insert into platform.events (tenant_id, environment, sequence, log_offset, partition, id, time, type, source,
+             aggregatetype, aggregateid, position, payload, traceparent)
+           select $1, $2, $5 + row_number() over (order by o.sequence), nextval(''platform.log_offsets''),
+             platform.partition_of($1, $2, o.aggregateid), o.id, o.time, o.type, o.source, o.aggregatetype,
+             o.aggregateid, o.position, o.payload, o.traceparent
+           from taken o order by o.sequence
+         )
+         select count(*), max(sequence) from taken', v_outbox)
+        into v_count, v_last using v_scope.tenant_id, v_scope.environment, v_scope.mark, p_limit, v_first;
       continue when v_count = 0;
-      execute format(
-        'insert into platform.events (tenant_id, environment, sequence, log_offset, partition, id, time, type, source,
-           aggregatetype, aggregateid, position, payload, traceparent)
-         select $1, $2, $5 + row_number() over (order by o.sequence), nextval(''platform.log_offsets''),
-           (hashtextextended($6 || o.aggregateid, 0) & 15)::smallint, o.id, o.time, o.type, o.source, o.aggregatetype,
-           o.aggregateid, o.position, o.payload, o.traceparent
-         from %1$I.outbox o
-         where o.tenant_id = $1 and o.environment = $2 and o.sequence > $3 and o.sequence <= $4
-         order by o.sequence', v_outbox)
-        using v_scope.tenant_id, v_scope.environment, v_scope.mark, v_last, v_first,
-          -- As platform.partition_of has it; calling a function for each event costs more than the rest of it.
-          v_scope.tenant_id::text || ' ' || v_scope.environment::text || ' ';
       update platform.event_heads h set sequence = v_first + v_count
         where h.tenant_id = v_scope.tenant_id and h.environment = v_scope.environment;
       insert into platform.relay_marks as m (tenant_id, environment, outbox, sequence)

@@ -127,8 +127,9 @@ begin
     where m.tenant_id = platform.tenant_id() and m.environment = 'sandbox';
 end $$;
 
--- `ledger.post` as in 0002_post.sql, but that it numbers what it writes for the audit trail, and looks at claims on holds
--- (0013_hold_claims.sql) in the commit that moves.
+-- `ledger.post` as in 0002_post.sql, but that it numbers what it writes for the audit trail, looks at claims on holds
+-- (0013_hold_claims.sql) in the commit that moves, and notes in each event where in a trace it was asked for. That
+-- parameter has a default, so that a process of the version before, which does not know it, keeps posting.
 
 -- Posts a batch of commands in their order, each with an outcome of its own.
 --
@@ -151,7 +152,8 @@ end $$;
 --                where nothing is wrong. Such a command has no legs, and its refusal is kept like any other
 --   p_first_legs the first of its legs, which stand in the order of the commands; one more member says where they end
 --   p_accounts   each account of the batch once, ascending; p_leg_slots are subscripts into it
---   p_traceparents the place in a trace of what asked for each command, which goes into its event
+--   p_traceparents the place in a trace of what asked for each command, which goes into its event; null where nothing is
+--                traced, and then it costs nothing
 --
 -- An array of which all members would be null may be null itself.
 --
@@ -160,7 +162,8 @@ end $$;
 -- refused, or attempted before.
 --
 -- A hold or a reversed transfer may stand in one command of a batch only, an idempotency key in one request.
-create or replace function ledger.post(
+drop function ledger.post;
+create function ledger.post(
   p_tenant_id uuid,
   p_environment platform.environment,
   p_ids uuid[],
@@ -862,5 +865,8 @@ begin
       where v_code[i] is not null or v_replayed[i];
   end if;
 end $$;
+
+revoke execute on function ledger.post from public;
+grant execute on function ledger.post to ledger;
 
 reset role;
