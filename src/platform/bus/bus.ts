@@ -11,6 +11,10 @@ export interface Subscriber {
   consumer: string;
   /** Whether it begins with the oldest event there is, or with those that come after it first subscribed. */
   from: 'start' | 'now';
+  /** Types it wants, as of a consumer. It may be given others all the same. */
+  types: readonly string[];
+  /** As of a consumer. Kafka does not ask it. */
+  wants?: string;
   /**
    * Given some events of one partition, in order. When it resolves they have taken effect or are held for later, and are
    * not delivered again save after a crash; when it throws they are delivered again after a pause.

@@ -32,6 +32,11 @@ export interface Consumer {
    * are of one tenant and environment. When it throws nothing of it is kept, and each goes to `handle` by itself.
    */
   handleMany?: (tx: Transaction, events: readonly Event[]) => Promise<void>;
+  /**
+   * SQL function of (tenant_id uuid, environment platform.environment), owned as the tables are, that says whether anything
+   * of theirs is wanted now, so that nothing is done about the events of the others. It may say yes too often, never no.
+   */
+  wants?: string;
   /** Attempts before an event is parked, and the wait after the first; it doubles each time, to ten minutes at most. */
   retry?: { attempts: number; first_wait_ms: number };
 }
@@ -274,7 +279,14 @@ export async function startConsumer(options: {
     }
   }
 
-  const subscription = await bus.subscribe({ consumer: name, from: consumer.from, deliver });
+  const { from, wants } = consumer;
+  const subscription = await bus.subscribe({
+    consumer: name,
+    from,
+    types,
+    ...(wants === undefined ? {} : { wants }),
+    deliver,
+  });
   const retrying = run();
   return {
     wake: waker.wake,

@@ -97,7 +97,7 @@ export async function openKafkaBus(options: {
   }
 
   // Under the lock of the partition, so that two processes do not fill Kafka with one event and its successor crosswise.
-  const filling = await source.subscribe({ consumer: FILLER, from: 'start', deliver: fill });
+  const filling = await source.subscribe({ consumer: FILLER, from: 'start', types: ['*'], deliver: fill });
 
   return {
     name: 'kafka',

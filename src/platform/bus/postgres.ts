@@ -26,7 +26,10 @@ const REST = 9;
 const LONGEST_REST_MS = 250;
 const FAILED_MS = 1_000;
 
-const claiming = { name: 'claim-events', text: 'select * from platform.claim_events($1, $2)' };
+const claiming = {
+  name: 'claim-events',
+  text: 'select * from platform.claim_events($1, $2, $3, $4)',
+};
 // How far a consumer has come need not be on the disk: after a crash of the database it receives again what its inbox knows.
 const advancing = {
   name: 'advance-consumer',
@@ -35,6 +38,12 @@ const advancing = {
 
 const LagRow = Type.Object({ consumer: Type.String(), lag: Type.BigInt() });
 
+/** A pattern of types as one of LIKE. */
+function likeOf(pattern: string): string {
+  const plain = pattern.replaceAll(/[\\%_]/g, '\\$&');
+  return pattern === '*' || pattern.endsWith('.*') ? `${plain.slice(0, -1)}%` : plain;
+}
+
 /** @param db of the role `platform`, with a connection for each subscription and for each of those who help */
 export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger }): Bus {
   const { db, log } = options;
@@ -42,9 +51,9 @@ export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger 
   let helpers = 0;
 
   /** Whether there was something to deliver. */
-  async function deliverOnce({ consumer, deliver }: Subscriber): Promise<boolean> {
+  async function deliverOnce({ consumer, types, wants, deliver }: Subscriber): Promise<boolean> {
     return db.across(async (tx) => {
-      const rows = await tx.rows(EventRow, claiming, [consumer, BATCH]);
+      const rows = await tx.rows(EventRow, claiming, [consumer, BATCH, types.map(likeOf), wants ?? null]);
       const last = rows.at(-1);
       if (last === undefined) return false;
       await deliver(rows.map(eventOf));

@@ -153,6 +153,7 @@ export function openConsumer(catalogue: EventCatalogue, wake: () => void): Consu
     name: 'webhooks',
     types: ['*'],
     from: 'now',
+    wants: 'webhooks.wants_events',
     handle: (tx, event) => enqueueAll(tx, [event]),
     handleMany: enqueueAll,
   };
