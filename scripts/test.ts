@@ -56,7 +56,8 @@ if (files.length === 0) {
 /** The exit code of Node's test runner. */
 async function runTests(url: string): Promise<number> {
   if (interrupted !== undefined) return 128 + constants.signals[interrupted];
-  const flags = ['--test', '--test-concurrency=2', '--test-timeout=300000'];
+  // What a test that failed left open keeps nobody waiting.
+  const flags = ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-force-exit'];
   const child = spawn(process.execPath, [...flags, ...options, ...files], {
     stdio: 'inherit',
     env: { ...process.env, TEST_DATABASE_URL: url },

@@ -85,7 +85,8 @@ export function openRemote({ instancesOf, tokenFor, problems }: RemoteOptions): 
     maxResponseSize: MAX_ANSWER_BYTES,
   });
   const breakers = new Map<string, CircuitBreakerPolicy>();
-  let turn = 0;
+  /** How often each service was asked: its instances take turns. */
+  const turns = new Map<string, number>();
 
   function breakerOf(instance: string): CircuitBreakerPolicy {
     let breaker = breakers.get(instance);
@@ -172,13 +173,15 @@ export function openRemote({ instancesOf, tokenFor, problems }: RemoteOptions): 
       const path = pathOf(service, name);
       const lastFailure: { of: Failed | undefined } = { of: undefined };
       const tried = new Set<string>();
+      // What is asked again takes nobody's turn, or of two instances a failing one would be asked first each time.
+      const turn = turns.get(service) ?? 0;
+      turns.set(service, turn + 1);
       let attempts = 0;
       while (attempts < MAX_ATTEMPTS) {
         const ready = instancesOf(service);
         // Another one, where there is one that was not asked yet.
         const fresh = ready.filter((one) => !tried.has(one));
         const choice = fresh.length > 0 ? fresh : ready;
-        turn += 1;
         const instance = choice[turn % choice.length];
         const left_ms = call.until_ms - performance.now();
         if (left_ms <= 0) break;
