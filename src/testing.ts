@@ -1,13 +1,16 @@
 /** The whole platform on a fresh database, for tests that go through its API. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createKey } from './platform/access/access.ts';
 import { createTenant } from './platform/access/tenant.ts';
-import { type BootOptions, boot, type Running } from './platform/boot.ts';
+import { type BootOptions, boot, migrationSources, type Running } from './platform/boot.ts';
 import { readConfig } from './platform/config.ts';
 import type { Environment, Scope } from './platform/db.ts';
 import { newUuid } from './platform/ids.ts';
+import { migrate } from './platform/migrate.ts';
 import type { Service } from './platform/service.ts';
-import { freshDatabase } from './platform/testing.ts';
+import { type FreshDatabase, freshDatabase, templateDatabase } from './platform/testing.ts';
 import { seeds } from './seeds.ts';
 import { services } from './services.ts';
 
@@ -43,13 +46,24 @@ export interface TestPlatform {
   close: () => Promise<void>;
 }
 
+/** A database of its own that has every migration already. A boot applies what it has beside these. */
+export async function migratedDatabase(): Promise<FreshDatabase> {
+  const sources = migrationSources(services);
+  const files = sources.flatMap(({ folder }) =>
+    readdirSync(folder)
+      .toSorted()
+      .map((file) => `${file}\n${readFileSync(join(folder, file), 'utf8')}`),
+  );
+  return freshDatabase(await templateDatabase(files.join('\n'), (url) => migrate(url, sources)));
+}
+
 /** Boots every service, or those given, on a database of its own, listening on a free port of loopback. */
 export async function openTestPlatform(
   settings: Record<string, string> = {},
   options: BootOptions = {},
   started: readonly Service[] = services,
 ): Promise<TestPlatform> {
-  const database = await freshDatabase();
+  const database = await migratedDatabase();
   const config = readConfig({
     DATABASE_URL: database.url,
     PORT: '0',

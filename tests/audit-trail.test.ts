@@ -2,15 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { createKey } from '../src/platform/access/access.ts';
 import { createTenant } from '../src/platform/access/tenant.ts';
-import { migrationSources } from '../src/platform/boot.ts';
 import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
 import { formatId, newUuid } from '../src/platform/ids.ts';
-import { migrate } from '../src/platform/migrate.ts';
-import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
-import { services } from '../src/services.ts';
+import type { FreshDatabase } from '../src/platform/testing.ts';
+import { migratedDatabase } from '../src/testing.ts';
 import { startServer } from './server.ts';
 
 let database: FreshDatabase;
@@ -19,8 +18,7 @@ let platform: Database;
 let scope: Scope;
 let key: string;
 before(async () => {
-  database = await freshDatabase();
-  await migrate(database.url, migrationSources(services));
+  database = await migratedDatabase();
   superuser = new Client({ connectionString: database.url });
   await superuser.connect();
   platform = openDatabase({
@@ -82,7 +80,7 @@ test('of two processes that write at once and are killed, every request that was
     }
   }
   const clients = servers.flatMap(({ url }) => Array.from({ length: 8 }, () => ask(url)));
-  while (answered.length < 400) await new Promise(setImmediate);
+  while (answered.length < 400) await sleep(20);
   for (const server of servers) server.kill('SIGKILL');
   await Promise.all(servers.map(({ exit }) => exit));
   ending.abort();
@@ -105,7 +103,7 @@ test('of two processes that write at once and are killed, every request that was
   for (;;) {
     const { rowCount } = await superuser.query('select from platform.audit_waiting');
     if (rowCount === 0) break;
-    await new Promise(setImmediate);
+    await sleep(20);
   }
   next.kill('SIGTERM');
   await next.exit;
@@ -132,7 +130,7 @@ test('what a process did and did not come to record is on record all the same, a
     () => 'none',
   );
   const added = "select from ledger.chart_of_accounts where tenant_id = $1 and code = '77'";
-  while ((await superuser.query(added, [scope.tenant_id])).rowCount === 0) await new Promise(setImmediate);
+  while ((await superuser.query(added, [scope.tenant_id])).rowCount === 0) await sleep(20);
   server.kill('SIGKILL');
   await server.exit;
   assert.equal(await answer, 'none');
@@ -156,7 +154,7 @@ test('what a process did and did not come to record is on record all the same, a
   );
   assert.equal(aged.rowCount, 1);
   const next = await startServer(settings);
-  while ((await recorded()).rowCount === 0) await new Promise(setImmediate);
+  while ((await recorded()).rowCount === 0) await sleep(20);
   next.kill('SIGTERM');
   await next.exit;
   assert.deepEqual((await recorded()).rows, [
@@ -209,7 +207,7 @@ test('so is what people change themselves: a password that was changed as the pr
     ({ status }) => status,
     () => 'none',
   );
-  while ((await changedAt()) === before) await new Promise(setImmediate);
+  while ((await changedAt()) === before) await sleep(20);
   server.kill('SIGKILL');
   await server.exit;
   assert.equal(await answer, 'none');
@@ -229,7 +227,7 @@ test('so is what people change themselves: a password that was changed as the pr
        where tenant_id = $1 and request_id = $2 order by environment`,
       [scope.tenant_id, request_id],
     );
-  while ((await recorded()).rowCount !== 2) await new Promise(setImmediate);
+  while ((await recorded()).rowCount !== 2) await sleep(20);
   next.kill('SIGTERM');
   await next.exit;
   assert.deepEqual(

@@ -13,8 +13,8 @@ import { createKey } from '../src/platform/access/access.ts';
 import { createTenant } from '../src/platform/access/tenant.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
-import { freshDatabase } from '../src/platform/testing.ts';
 import { services } from '../src/services.ts';
+import { migratedDatabase } from '../src/testing.ts';
 import { assertNoOverflow, desktop, launchBrowser, openVisit, phone, skip } from './browser.ts';
 
 let running: Running;
@@ -27,7 +27,7 @@ before(async () => {
   if (skip !== false) return;
   browser = await launchBrowser();
   undo.push(() => browser.close());
-  const database = await freshDatabase();
+  const database = await migratedDatabase();
   undo.push(() => database.drop());
   const config = readConfig({
     DATABASE_URL: database.url,

@@ -10,8 +10,9 @@ import { createTenant } from '../src/platform/access/tenant.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { clientOf } from '../src/platform/connections.ts';
-import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import type { FreshDatabase } from '../src/platform/testing.ts';
 import { services } from '../src/services.ts';
+import { migratedDatabase } from '../src/testing.ts';
 
 const PER_ADDRESS = 20;
 let database: FreshDatabase;
@@ -20,7 +21,7 @@ let port: number;
 let key: string;
 const lines: string[] = [];
 before(async () => {
-  database = await freshDatabase();
+  database = await migratedDatabase();
   const config = readConfig({
     DATABASE_URL: database.url,
     PORT: '0',

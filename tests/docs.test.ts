@@ -16,9 +16,10 @@ import { promisify } from 'node:util';
 import { openDemo } from '../src/demo.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
-import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import type { FreshDatabase } from '../src/platform/testing.ts';
 import { seeds } from '../src/seeds.ts';
 import { services } from '../src/services.ts';
+import { migratedDatabase } from '../src/testing.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const documents = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).toSorted()];
@@ -152,7 +153,7 @@ let database: FreshDatabase;
 let running: Running;
 
 before(async () => {
-  database = await freshDatabase();
+  database = await migratedDatabase();
   const config = readConfig({
     DATABASE_URL: database.url,
     DATA_DIR: join(directory, '.data'),

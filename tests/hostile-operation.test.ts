@@ -13,9 +13,8 @@ import { createTenant } from '../src/platform/access/tenant.ts';
 import { boot, type Running } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import { newUuid } from '../src/platform/ids.ts';
-import { freshDatabase } from '../src/platform/testing.ts';
 import { services } from '../src/services.ts';
-import type { Answer } from '../src/testing.ts';
+import { type Answer, migratedDatabase } from '../src/testing.ts';
 import { assertRefused, brl, type HostileBank, openHostileBank } from './hostile-bank.ts';
 import { until } from './server.ts';
 
@@ -160,7 +159,7 @@ describe('a database that is busy', () => {
 
 describe('a database that is gone', () => {
   test('makes the server unready, every answer a 503, and is found again when it is back', async () => {
-    const database = await freshDatabase();
+    const database = await migratedDatabase();
     const gate = await openGate(new URL(database.url));
     const running = await boot(
       readConfig({ DATABASE_URL: gate.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'silent', POOL_SIZE: '3' }),
@@ -314,7 +313,7 @@ describe('logs', () => {
 
   before(async () => {
     lines = '';
-    const database = await freshDatabase();
+    const database = await migratedDatabase();
     drop = () => database.drop();
     running = await boot(
       readConfig({ DATABASE_URL: database.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'trace' }),

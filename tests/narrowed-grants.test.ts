@@ -12,9 +12,10 @@ import { readConfig } from '../src/platform/config.ts';
 import { type Database, openDatabase, type Scope } from '../src/platform/db.ts';
 import { newUuid } from '../src/platform/ids.ts';
 import { defineService } from '../src/platform/service.ts';
-import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import type { FreshDatabase } from '../src/platform/testing.ts';
 import { grantsOf } from '../src/services/identity/roles/grants.ts';
 import { services } from '../src/services.ts';
+import { migratedDatabase } from '../src/testing.ts';
 
 let database: FreshDatabase;
 let running: Running;
@@ -77,7 +78,7 @@ const asAna = (method: Method, url: string, body?: object, headers?: Record<stri
 const accounts = new Map<string, string>();
 
 before(async () => {
-  database = await freshDatabase();
+  database = await migratedDatabase();
   const settings = {
     DATABASE_URL: database.url,
     PORT: '0',

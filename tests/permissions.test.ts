@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { FastifyPluginAsync, RouteOptions } from 'fastify';
-import { Type } from 'typebox';
+import Fastify, { type FastifyPluginAsync, type RouteOptions } from 'fastify';
+import { type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { createKey } from '../src/platform/access/access.ts';
 import {
@@ -20,9 +20,11 @@ import { readConfig } from '../src/platform/config.ts';
 import { newUuid } from '../src/platform/ids.ts';
 import { generatedOpenApi } from '../src/platform/openapi.ts';
 import { defineService, type Service } from '../src/platform/service.ts';
-import { type FreshDatabase, freshDatabase } from '../src/platform/testing.ts';
+import type { FreshDatabase } from '../src/platform/testing.ts';
+import { validatorCompiler } from '../src/platform/validation.ts';
 import { predefinedRoles } from '../src/services/identity/roles/predefined.ts';
 import { services } from '../src/services.ts';
+import { migratedDatabase } from '../src/testing.ts';
 
 let database: FreshDatabase;
 let running: Running;
@@ -56,7 +58,7 @@ const config = () =>
   });
 
 before(async () => {
-  database = await freshDatabase();
+  database = await migratedDatabase();
   running = await boot(config(), [plain('witness', witness), ...services]);
   const tenant_id = await createTenant(running.platform, { name: 'Test', base_currency: 'BRL' });
   auditor = await createKey(
@@ -69,6 +71,26 @@ after(async () => {
   await running.stop();
   await database.drop();
   rmSync(noMigrations, { recursive: true });
+});
+
+test('every schema of a route can be compiled, which a process finds out at the first request only', async () => {
+  const eager = Fastify();
+  const compile = validatorCompiler();
+  let compiled = 0;
+  eager.setValidatorCompiler<TSchema>((part) => {
+    const validate = compile(part);
+    validate({});
+    compiled += 1;
+    return validate;
+  });
+  for (const { method, url, schema = {} } of routes) {
+    if (method !== 'HEAD') eager.route({ method, url, schema, handler: async () => {} });
+  }
+  // What writes answers is Fastify's own here, which is compiled at once.
+  await eager.ready();
+  assert.ok(compiled > 200, `${compiled} parts of requests`);
+  const wrong = { schema: { propertys: {} }, httpPart: 'querystring', method: 'GET', url: '/' };
+  assert.throws(() => compile(wrong)({}), /propertys/);
 });
 
 const types = permissionsOf(services);

@@ -8,8 +8,8 @@ import { createTenant } from '../src/platform/access/tenant.ts';
 import { boot } from '../src/platform/boot.ts';
 import { readConfig } from '../src/platform/config.ts';
 import type { Scope } from '../src/platform/db.ts';
-import { freshDatabase } from '../src/platform/testing.ts';
 import { services } from '../src/services.ts';
+import { migratedDatabase } from '../src/testing.ts';
 import { type Gateway, openGateway } from './gateway.ts';
 import { probeService } from './probe/service.ts';
 import { isAlive, type ServerProcess, startServer } from './server.ts';
@@ -35,7 +35,7 @@ export interface Topology {
 
 /** @param settings of every process */
 export async function openTopology(settings: Record<string, string> = {}): Promise<Topology> {
-  const database = await freshDatabase();
+  const database = await migratedDatabase();
   const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-apart-'));
   const all = [...services, probeService(() => false)];
   const common = {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { FastifyBaseLogger } from 'fastify';
 import type { DestinationStream } from 'pino';
 import { openAccess } from './access/access.ts';
 import { openPermissions, type Permissions, platformPermissions } from './access/permission.ts';
@@ -40,7 +41,7 @@ import { jobRoutes } from './job/routes.ts';
 import { openLimits } from './limits/limits.ts';
 import { listen } from './listen.ts';
 import { openLog } from './log.ts';
-import { mountMetrics, openMetrics } from './metrics.ts';
+import { type Metrics, mountMetrics, openMetrics } from './metrics.ts';
 import { type MigrationSource, migrate } from './migrate.ts';
 import { openOutgoing } from './outgoing.ts';
 import { mountPages } from './page.ts';
@@ -51,7 +52,7 @@ import { startEmbeddedPostgres } from './postgres.ts';
 import { type ProblemType, refuse } from './problem.ts';
 import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service, ServiceContext } from './service.ts';
-import { openTraces } from './trace/traces.ts';
+import { type Traces, untraced } from './trace/span.ts';
 
 export interface Running {
   app: Api;
@@ -189,6 +190,14 @@ async function database(
   return startEmbeddedPostgres({ data_dir: config.data_dir, onLog: progress });
 }
 
+/** Spans of this process. What records them is loaded only where somebody is to get them. */
+async function tracesOf(config: Config, log: FastifyBaseLogger, metrics: Metrics): Promise<Traces> {
+  const { otel_exporter_otlp_endpoint: endpoint } = config;
+  if (endpoint === undefined) return untraced;
+  const { openTraces } = await import('./trace/traces.ts');
+  return openTraces({ endpoint, config, log, metrics });
+}
+
 /** One line for what an operator can put right: the server's address is wrong, it is down, it refuses the user. */
 function unusable(database_url: string, error: unknown): StartupError {
   if (error instanceof StartupError) return error;
@@ -229,7 +238,7 @@ export async function boot(
   try {
     const log = openLog(config.log_level, options.logStream);
     const metrics = openMetrics();
-    const traces = openTraces({ config, log, metrics });
+    const traces = await tracesOf(config, log, metrics);
     // The last of all: what ends is traced, too.
     undo.push(() => traces.stop());
     const named = chosen(services, config.services);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { kafkaSettingsOf } from './bus/kafka.ts';
+import { kafkaSettingsOf } from './bus/kafka-client.ts';
 import { readConfig, StartupError, settings } from './config.ts';
 
 test('with nothing set, every setting has its documented default', () => {

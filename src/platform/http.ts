@@ -31,7 +31,7 @@ import { Problem, refuse } from './problem.ts';
 import { doAt } from './trace/context.ts';
 import { beginRequest, endRequest } from './trace/request.ts';
 import { type Traces, untraced } from './trace/span.ts';
-import { KEPT_TEXT, refusedBySchema, validatorCompiler } from './validation.ts';
+import { KEPT_TEXT, refusedBySchema, serializerCompiler, validatorCompiler } from './validation.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -503,6 +503,7 @@ export async function buildServer(options: HttpOptions): Promise<Api> {
   });
 
   app.setValidatorCompiler(validatorCompiler());
+  app.setSerializerCompiler(serializerCompiler());
 
   // As a pattern, so that a service may have a parser of its own under the plain name.
   app.removeAllContentTypeParsers();

@@ -1,7 +1,8 @@
 /** Requests held against their schemas, and what is wrong with them in words that need no look at the schema. */
+import SerializerSelector from '@fastify/fast-json-stringify-compiler';
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
-import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
+import type { FastifySchemaCompiler, FastifySchemaValidationError, FastifySerializerCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { type FieldError, type Problem, refuse } from './problem.ts';
 
@@ -57,7 +58,11 @@ function hasAtMost(limit: number, value: unknown): boolean {
   return true;
 }
 
-/** Makes the validator of each part of a route: of the first error, then of all where that is affordable. */
+/**
+ * Makes the validator of each part of a route: of the first error, then of all where that is affordable. It is compiled at
+ * the first request: most processes see few of the routes, and to compile all took a quarter of their start. That all
+ * can be compiled is tested (tests/permissions.test.ts).
+ */
 export function validatorCompiler(): FastifySchemaCompiler<TSchema> {
   const compilers = (allErrors: boolean) => ({
     body: ajv({ coerceTypes: false, allErrors }),
@@ -69,9 +74,10 @@ export function validatorCompiler(): FastifySchemaCompiler<TSchema> {
   const thorough = compilers(true);
   return ({ schema, httpPart }) => {
     const kind = httpPart === 'body' ? 'body' : 'text';
-    const isValid = quick[kind].compile(schema);
+    let isValid: ValidateFunction | undefined;
     let listErrors: ValidateFunction | undefined;
     const validate: ReturnType<FastifySchemaCompiler<TSchema>> = (data: unknown) => {
+      isValid ??= quick[kind].compile(schema);
       if (isValid(data)) return true;
       validate.errors = isValid.errors ?? null;
       if (hasAtMost(MAX_VALUES_LISTED, data)) {
@@ -81,6 +87,18 @@ export function validatorCompiler(): FastifySchemaCompiler<TSchema> {
       return false;
     };
     return validate;
+  };
+}
+
+/** Makes what writes the answers of a route: Fastify's own, compiled at the first answer as validators are. */
+export function serializerCompiler(): FastifySerializerCompiler<TSchema> {
+  const compile = SerializerSelector()();
+  return ({ schema, method, url, httpStatus = '' }) => {
+    let write: ReturnType<typeof compile> | undefined;
+    return (data: unknown) => {
+      write ??= compile({ schema, method, url, httpStatus });
+      return write(data);
+    };
   };
 }
 

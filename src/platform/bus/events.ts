@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Traces } from '../trace/span.ts';
 import type { Bus } from './bus.ts';
 import { type Consumer, type Consuming, startConsumer } from './consumer.ts';
-import { kafkaSettingsOf, openKafkaBus } from './kafka.ts';
+import { type KafkaSettings, kafkaSettingsOf } from './kafka-client.ts';
 import { openPostgresBus } from './postgres.ts';
 import { startRelay } from './relay.ts';
 import { openWaker, type Waker } from './wake.ts';
@@ -48,6 +48,15 @@ function shared<T>(ask: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** Kafka's client is loaded only where there is a Kafka: it takes as long to load as a third of everything else. */
+async function openKafka(
+  settings: KafkaSettings,
+  { db, log }: { db: Database; log: FastifyBaseLogger },
+): Promise<Bus> {
+  const { openKafkaBus } = await import('./kafka.ts');
+  return openKafkaBus({ settings, db, log });
+}
+
 /**
  * @param options.db of the role `platform`, with a connection for each consumer and one for the relay
  */
@@ -61,8 +70,7 @@ export async function openEvents(options: {
 }): Promise<Events> {
   const { url, db, config, log, metrics, traces } = options;
   const kafka = kafkaSettingsOf(config);
-  const bus: Bus =
-    kafka === undefined ? openPostgresBus({ db, log }) : await openKafkaBus({ settings: kafka, db, log });
+  const bus = kafka === undefined ? openPostgresBus({ db, log }) : await openKafka(kafka, { db, log });
   const consuming = new Set<Consuming>();
   const watching = new Set<Waker>();
   const relay = startRelay({ db, log, traces, onCarried: bus.wake });

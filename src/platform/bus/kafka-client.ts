@@ -2,8 +2,9 @@
  * What every client of Kafka shares: where the brokers are, how we come in, how long we wait. What is found wrong in the
  * library, and how each thing is got round, is in docs/decisions/0019-kafka-client.md.
  */
+import { readFileSync } from 'node:fs';
 import type { BaseOptions } from '@platformatic/kafka';
-import type { Config } from '../config.ts';
+import { type Config, StartupError } from '../config.ts';
 
 export interface KafkaSettings {
   /** `host:port`. */
@@ -20,6 +21,39 @@ export interface KafkaSettings {
   replication: number;
   /** How an event is laid into a message, after the CloudEvents Kafka protocol binding. */
   content_mode: 'binary' | 'structured';
+}
+
+/** Undefined: events are not carried by Kafka. */
+export function kafkaSettingsOf(config: Config): KafkaSettings | undefined {
+  if (config.kafka_brokers.length === 0) return undefined;
+  const { kafka_sasl_mechanism: mechanism, kafka_sasl_user: user, kafka_sasl_password: password } = config;
+  if (mechanism !== undefined && (user === undefined || password === undefined)) {
+    throw new StartupError('KAFKA_SASL_MECHANISM needs KAFKA_SASL_USER and KAFKA_SASL_PASSWORD');
+  }
+  return {
+    brokers: config.kafka_brokers,
+    tls:
+      config.kafka_tls || config.kafka_tls_ca_file !== undefined
+        ? { ca: config.kafka_tls_ca_file === undefined ? undefined : readCa(config.kafka_tls_ca_file) }
+        : undefined,
+    sasl:
+      mechanism === undefined || user === undefined || password === undefined
+        ? undefined
+        : { mechanism, user, password },
+    prefix: config.kafka_topic_prefix,
+    partitions: config.kafka_topic_partitions,
+    replication: config.kafka_topic_replication,
+    content_mode: config.kafka_content_mode,
+  };
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new StartupError(`KAFKA_TLS_CA_FILE is ${JSON.stringify(path)}, which cannot be read: ${reason}`);
+  }
 }
 
 const retry_delay_ms = 250;

@@ -3,9 +3,7 @@
  * each consumer is a consumer group, whose processes share the partitions. Kafka may be away, at the start too: events
  * wait in the log, and consumers go on where they were.
  */
-import { readFileSync } from 'node:fs';
 import type { FastifyBaseLogger } from 'fastify';
-import { type Config, StartupError } from '../config.ts';
 import type { Database } from '../db.ts';
 import type { Bus, Subscriber } from './bus.ts';
 import type { Event } from './event.ts';
@@ -18,39 +16,6 @@ import { openPostgresBus } from './postgres.ts';
 
 /** Name of what fills Kafka, among those who consume the log. */
 const FILLER = 'kafka';
-
-/** Undefined: events are not carried by Kafka. */
-export function kafkaSettingsOf(config: Config): KafkaSettings | undefined {
-  if (config.kafka_brokers.length === 0) return undefined;
-  const { kafka_sasl_mechanism: mechanism, kafka_sasl_user: user, kafka_sasl_password: password } = config;
-  if (mechanism !== undefined && (user === undefined || password === undefined)) {
-    throw new StartupError('KAFKA_SASL_MECHANISM needs KAFKA_SASL_USER and KAFKA_SASL_PASSWORD');
-  }
-  return {
-    brokers: config.kafka_brokers,
-    tls:
-      config.kafka_tls || config.kafka_tls_ca_file !== undefined
-        ? { ca: config.kafka_tls_ca_file === undefined ? undefined : readCa(config.kafka_tls_ca_file) }
-        : undefined,
-    sasl:
-      mechanism === undefined || user === undefined || password === undefined
-        ? undefined
-        : { mechanism, user, password },
-    prefix: config.kafka_topic_prefix,
-    partitions: config.kafka_topic_partitions,
-    replication: config.kafka_topic_replication,
-    content_mode: config.kafka_content_mode,
-  };
-}
-
-function readCa(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new StartupError(`KAFKA_TLS_CA_FILE is ${JSON.stringify(path)}, which cannot be read: ${reason}`);
-  }
-}
 
 /** @param db of the role `platform`, with a connection for what fills Kafka */
 export async function openKafkaBus(options: {

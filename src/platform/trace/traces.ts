@@ -29,7 +29,7 @@ import type { Config } from '../config.ts';
 import { newUuid } from '../ids.ts';
 import type { Metrics } from '../metrics.ts';
 import { doAt } from './context.ts';
-import { errorTypeOf, type Span, type SpanStart, type Traces, untraced } from './span.ts';
+import { errorTypeOf, type Span, type SpanStart, type Traces } from './span.ts';
 
 /** Spans that wait to be sent; beyond them new ones are dropped. */
 const QUEUE_LIMIT = 2_048;
@@ -106,19 +106,16 @@ function accountOfSpans(log: FastifyBaseLogger, metrics: Metrics) {
 
 /** Spans of one process, as its settings say. */
 export function openTraces(options: {
+  /** Of the collector. */
+  endpoint: string;
   config: Pick<
     Config,
-    | 'otel_exporter_otlp_endpoint'
-    | 'otel_exporter_otlp_headers'
-    | 'otel_service_name'
-    | 'otel_traces_sampler'
-    | 'otel_traces_sampler_arg'
+    'otel_exporter_otlp_headers' | 'otel_service_name' | 'otel_traces_sampler' | 'otel_traces_sampler_arg'
   >;
   log: FastifyBaseLogger;
   metrics: Metrics;
 }): Traces {
-  const { config, log, metrics } = options;
-  if (config.otel_exporter_otlp_endpoint === undefined) return untraced;
+  const { endpoint, config, log, metrics } = options;
   const account = accountOfSpans(log, metrics);
   const meter = Object.assign(createNoopMeter(), {
     createCounter: (name: string) => ({
@@ -138,7 +135,7 @@ export function openTraces(options: {
     spanProcessors: [
       new BatchSpanProcessor({
         exporter: new OTLPTraceExporter({
-          url: `${config.otel_exporter_otlp_endpoint}/v1/traces`,
+          url: `${endpoint}/v1/traces`,
           headers: { ...config.otel_exporter_otlp_headers },
           timeoutMillis: SENDING_MS,
         }),

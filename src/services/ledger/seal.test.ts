@@ -5,12 +5,10 @@ import { setTimeout } from 'node:timers/promises';
 import { Client } from 'pg';
 import { pino } from 'pino';
 import { Type } from 'typebox';
-import { migrationSources } from '../../platform/boot.ts';
 import { type Database, openDatabase, type Scope } from '../../platform/db.ts';
 import { newUuid } from '../../platform/ids.ts';
-import { migrate } from '../../platform/migrate.ts';
-import { type FreshDatabase, freshDatabase } from '../../platform/testing.ts';
-import { services } from '../../services.ts';
+import type { FreshDatabase } from '../../platform/testing.ts';
+import { migratedDatabase } from '../../testing.ts';
 import { checkIntegrity } from './integrity.ts';
 import { type Command, openPostingQueue, type PostingQueue } from './posting.ts';
 import { sealAll, startSealing } from './seal.ts';
@@ -25,8 +23,7 @@ let scope: Scope;
 let accounts: [string, string];
 
 before(async () => {
-  database = await freshDatabase();
-  await migrate(database.url, migrationSources(services));
+  database = await migratedDatabase();
   superuser = new Client({ connectionString: database.url });
   other = new Client({ connectionString: database.url });
   await superuser.connect();

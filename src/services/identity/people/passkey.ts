@@ -2,12 +2,6 @@
  * Passkeys (WebAuthn level 3). What an authenticator signs names this site and a challenge that is good once, for five
  * minutes. A passkey stands in for password and second factor, or is the second factor after a password.
  */
-import {
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server';
 import { type Static, Type } from 'typebox';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { Text } from '../../../platform/http.ts';
@@ -16,6 +10,9 @@ import type { Problem } from '../../../platform/problem.ts';
 import { refuse } from '../errors.ts';
 import type { SignedIn } from './session.ts';
 import { bytesOf, hashOf, uuidsIn } from './token.ts';
+
+/** Loaded when the first passkey is used: with all it reads certificates by it is a sixth of what a start has to load. */
+const webauthn = () => import('@simplewebauthn/server');
 
 const CHALLENGE_GOOD_FOR_S = 300;
 const MAX_PASSKEYS = 20;
@@ -152,6 +149,7 @@ interface Passkeys {
 export async function beginPasskey({ db, publicUrl }: Passkeys, person: SignedIn) {
   const scope: Scope = { tenant_id: person.tenant_id, environment: 'sandbox' };
   const known = await db.read(scope, (tx) => credentialIds(tx, person));
+  const { generateRegistrationOptions } = await webauthn();
   const options = await generateRegistrationOptions({
     rpName: person.tenant_name,
     rpID: siteOf(publicUrl()).id,
@@ -186,6 +184,7 @@ export async function addPasskey(
   const site = siteOf(publicUrl());
   const { authenticatorAttachment: _, clientExtensionResults: __, ...rest } = given;
   let challenge = '';
+  const { verifyRegistrationResponse } = await webauthn();
   const verdict = await verdictOf(
     verifyRegistrationResponse({
       response: { ...rest, clientExtensionResults: {} },
@@ -259,6 +258,7 @@ export async function passkeySignInOptions({ db, publicUrl }: Passkeys, person: 
       : await db.read({ tenant_id: person.tenant_id, environment: 'sandbox' }, (tx) =>
           credentialIds(tx, person),
         );
+  const { generateAuthenticationOptions } = await webauthn();
   const options = await generateAuthenticationOptions({
     rpID: siteOf(publicUrl()).id,
     timeout: CHALLENGE_GOOD_FOR_S * 1_000,
@@ -307,6 +307,7 @@ export async function assertPasskey(
   const { authenticatorAttachment: _, clientExtensionResults: __, response, ...rest } = given;
   const { userHandle: ___, ...signed } = response;
   let challenge = '';
+  const { verifyAuthenticationResponse } = await webauthn();
   const verdict = await verdictOf(
     verifyAuthenticationResponse({
       response: { ...rest, response: signed, clientExtensionResults: {} },
