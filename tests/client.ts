@@ -22,8 +22,11 @@ export interface Client {
 
 const TIMEOUT_MS = 60_000;
 
-/** @param server where the server is now, which a restart may change */
-export function openClient(server: () => { url: string; key: string }): Client {
+/**
+ * @param server where the server is now, which a restart may change
+ * @param timeout_ms how long an answer is waited for
+ */
+export function openClient(server: () => { url: string; key: string }, timeout_ms = TIMEOUT_MS): Client {
   return {
     async ask(method, path, body, key, headers = {}) {
       const { url, key: bearer } = server();
@@ -37,7 +40,7 @@ export function openClient(server: () => { url: string; key: string }): Client {
             ...headers,
           },
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-          signal: AbortSignal.timeout(TIMEOUT_MS),
+          signal: AbortSignal.timeout(timeout_ms),
         });
         const text = await response.text();
         const answer: Answer = {

@@ -4,11 +4,12 @@
  *
  * A fence ```` ```sh run ```` is run, all of one document in one shell, in a directory whose `.data` is that of a
  * fresh demo. A fence marked `output` is what the block before it prints, up to white space; `…` stands for anything,
- * the commas beside it included.
+ * the commas beside it included. One ```` ```sh apart ```` is run in the repository, where it starts processes.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -181,16 +182,42 @@ function patternOf(expected: string): RegExp {
   return new RegExp(`^${parts.join('.*')}$`, 'u');
 }
 
-/** What each of the scripts printed, all run in one shell. Fails with what the shell said if one of them fails. */
-async function runInShell(scripts: readonly string[]): Promise<string[]> {
+/**
+ * What each of the scripts printed, all run in one shell. Fails with what the shell said if one of them fails.
+ *
+ * @param cwd where they are run
+ */
+async function runInShell(scripts: readonly string[], cwd = directory): Promise<string[]> {
   const text = scripts.map((script) => `${script}\nprintf '${marker}'\n`).join('');
-  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', text], {
-    cwd: directory,
+  // Whatever it came to, what was started in the background is ended, and waited for.
+  const ending = `trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\ntrap 'exit 1' TERM\n`;
+  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', ending + text], {
+    cwd,
     env: { PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`, HOME: directory },
     maxBuffer: 32 * 1024 * 1024,
-    timeout: 120_000,
+    timeout: 280_000,
   });
   return stdout.split(marker).slice(0, -1);
+}
+
+/** Asserts that the blocks with this mark printed what the fences after them show. */
+function assertShown(fences: readonly Fence[], mark: string, printed: readonly string[]): void {
+  const blocks = fences.filter((fence) => fence.mark === mark);
+  assert.equal(printed.length, blocks.length);
+  let shown = 0;
+  for (const [index, fence] of fences.entries()) {
+    if (fence.mark !== 'output') continue;
+    const block = fences[index - 1];
+    assert.ok(
+      block !== undefined && block.mark === mark,
+      `no ${mark} block before the output\n${fence.text}`,
+    );
+    const actual = printed[blocks.indexOf(block)] ?? '';
+    const compact = actual.replaceAll(/\s+/g, '');
+    assert.match(compact, patternOf(fence.text), `${block.text}printed\n${actual}\nand not\n${fence.text}`);
+    shown += 1;
+  }
+  assert.ok(shown > 0, 'it shows no output at all');
 }
 
 for (const document of documents) {
@@ -202,20 +229,61 @@ for (const document of documents) {
     const printed = await runInShell(
       blocks.map(({ text }) => text.replaceAll(shownUrl, running.url).replaceAll('localhost', '127.0.0.1')),
     );
-    assert.equal(printed.length, blocks.length);
-    let shown = 0;
-    for (const [index, fence] of fences.entries()) {
-      if (fence.mark !== 'output') continue;
-      const block = fences[index - 1];
-      assert.ok(block !== undefined && block.mark === 'run', `no run block before the output\n${fence.text}`);
-      const actual = printed[blocks.indexOf(block)] ?? '';
-      const compact = actual.replaceAll(running.url, shownUrl).replaceAll(/\s+/g, '');
-      assert.match(compact, patternOf(fence.text), `${block.text}printed\n${actual}\nand not\n${fence.text}`);
-      shown += 1;
-    }
-    assert.ok(shown > 0, 'it shows no output at all');
+    assertShown(
+      fences,
+      'run',
+      printed.map((text) => text.replaceAll(running.url, shownUrl)),
+    );
   });
 }
+
+/** Ports of loopback that nobody listens at. */
+async function freePorts(count: number): Promise<string[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((settle) => server.listen(0, '127.0.0.1', settle));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? String(address.port) : '';
+  });
+  await Promise.all(servers.map((server) => new Promise((settle) => server.close(settle))));
+  return ports;
+}
+
+test('the commands of docs/guides/run-apart.md start processes that work together', { skip }, async (t) => {
+  const apart = await migratedDatabase();
+  t.after(() => apart.drop());
+  const fences = fencesOf(read('docs/guides/run-apart.md'));
+  const shownPorts = ['8001', '8002', '8003', '8004'];
+  const ports = await freePorts(shownPorts.length);
+  const here = (text: string) =>
+    shownPorts
+      .reduce((changed, port, index) => changed.replaceAll(port, ports[index] ?? ''), text)
+      .replaceAll('localhost', '127.0.0.1')
+      .replaceAll(/[\w-]+\.log/g, (name) => join(directory, name))
+      .replace(/(?<=DATABASE_URL=)\S+/, `'${apart.url}'`);
+  const blocks = fences.filter(({ mark }) => mark === 'apart');
+  const printed = await runInShell(
+    blocks.map(({ text }) => here(text)),
+    root,
+  ).catch((error: unknown) => {
+    const logs = globSync('*.log', { cwd: directory }).map((name) =>
+      readFileSync(join(directory, name), 'utf8'),
+    );
+    throw new Error(logs.join('\n'), { cause: error });
+  });
+  assertShown(
+    fences,
+    'apart',
+    printed.map((text) =>
+      shownPorts.reduce((changed, port, index) => changed.replaceAll(ports[index] ?? '', port), text),
+    ),
+  );
+});
 
 test('the check of shown output is one', () => {
   assert.match('{"a":1,"id":"x"}', patternOf('{\n  "a": 1,\n  "id": "…"\n}\n'));

@@ -28,7 +28,7 @@ import { permissions as eventPermissions } from './bus/permissions.ts';
 import { type Config, StartupError } from './config.ts';
 import { limitConnections } from './connections.ts';
 import { openCors } from './cors.ts';
-import { type Database, openDatabase } from './db.ts';
+import { CONNECT_TIMEOUT_MS, type Database, openDatabase } from './db.ts';
 import { openDiscovery } from './discovery/discovery.ts';
 import { announce, type Registration } from './discovery/registry.ts';
 import { type Api, buildServer } from './http.ts';
@@ -90,6 +90,12 @@ export interface BootOptions {
   /** The clock by which requests are counted, Unix time in milliseconds; that of the system if absent. */
   now?: () => number;
 }
+
+/**
+ * How long a connection to the database may take while the process starts: nobody waits for an answer then, and on a
+ * machine where many start at once the time is short for all of them.
+ */
+const START_PATIENCE_MS = 30_000;
 
 /** Connections of the relay and of who consumes, in each process. */
 const EVENT_CONNECTIONS = 10;
@@ -252,6 +258,7 @@ export async function boot(
     });
     if (applied > 0) progress(`applied ${applied} migrations`);
 
+    let starting = true;
     const pools = new Map<string, Database>();
     const open = (role: string, pool_size = config.pool_size): Database => {
       const db = openDatabase({
@@ -260,6 +267,7 @@ export async function boot(
         pool_size,
         statement_timeout_ms: config.statement_timeout_ms,
         lock_timeout_ms: config.lock_timeout_ms,
+        connect_timeout_ms: () => (starting ? START_PATIENCE_MS : CONNECT_TIMEOUT_MS),
         onError: (error) =>
           log.warn({ err: error, role }, 'a connection to the database was lost or cannot be made'),
       });
@@ -530,6 +538,7 @@ export async function boot(
     url = config.public_url ?? `http://localhost:${port}`;
     undo.push(() => jobs.stop());
     await jobs.start();
+    starting = false;
     if (elsewhere.length > 0) progress(`looking for ${elsewhere.join(', ')}`);
     await discovery.found();
     ready = true;

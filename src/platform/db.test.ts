@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { Type } from 'typebox';
 import { migrationSources } from './boot.ts';
@@ -240,4 +243,54 @@ test('a 64-bit number is a bigint, a time RFC 3339 to the microsecond in UTC, a 
     at: '2026-01-31T12:00:00.123456Z',
     day: '2026-01-31',
   });
+});
+
+test('a connection is waited for as long as is said when it is made: a start is more patient than a request', async (t) => {
+  // Takes connections and says nothing until it is told to.
+  const talks = Promise.withResolvers<void>();
+  const waiting: Promise<void>[] = [];
+  const server = createServer((near) => {
+    near.on('error', () => {});
+    waiting.push(
+      talks.promise.then(() => {
+        const { host, port, search } = new URL(database.url);
+        const socketDir = new URLSearchParams(search).get('host');
+        const far =
+          socketDir === null
+            ? connect(Number(port || '5432'), host)
+            : connect(join(socketDir, `.s.PGSQL.${new URLSearchParams(search).get('port') ?? '5432'}`));
+        far.on('error', () => near.destroy());
+        near.on('close', () => far.destroy());
+        near.pipe(far).pipe(near);
+      }),
+    );
+  });
+  await new Promise<void>((settle) => server.listen(0, '127.0.0.1', settle));
+  const address = server.address();
+  const url = new URL(database.url);
+  url.search = '?sslmode=disable';
+  url.hostname = '127.0.0.1';
+  url.port = typeof address === 'object' && address !== null ? String(address.port) : '';
+  let patience_ms = 50;
+  const slow = openDatabase({
+    url: url.href,
+    role: 'platform',
+    pool_size: 1,
+    statement_timeout_ms: 10_000,
+    lock_timeout_ms: 50,
+    connect_timeout_ms: () => patience_ms,
+    onError: () => {},
+  });
+  t.after(async () => {
+    await slow.close();
+    server.close();
+  });
+  const one = () => slow.read(scope, (tx) => tx.rows(Row, 'select 1 as n'));
+  await assert.rejects(one(), isUnavailable);
+  patience_ms = 120_000;
+  const answer = one();
+  // The first has been given up, and the server hears of the second.
+  while (waiting.length < 2) await sleep(10);
+  talks.resolve();
+  assert.deepEqual(await answer, [{ n: 1 }]);
 });

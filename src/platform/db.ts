@@ -79,6 +79,8 @@ export interface DatabaseOptions {
   pool_size: number;
   statement_timeout_ms: number;
   lock_timeout_ms: number;
+  /** How long a connection may take to be made, asked at each; absent: as long as a request waits for one. */
+  connect_timeout_ms?: () => number;
   /** Told of connections that are lost or cannot be made. */
   onError: (error: Error) => void;
 }
@@ -173,6 +175,8 @@ export function unavailableFor(error: unknown): Problem | undefined {
   return undefined;
 }
 
+/** How long a request waits for a connection. */
+export const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_ATTEMPTS = 3;
 /** How long a transaction across tenants may wait for what is done meanwhile elsewhere. */
 const ACROSS_IDLE_MS = 60_000;
@@ -184,7 +188,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionString: options.url,
     max: options.pool_size,
     types,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: options.statement_timeout_ms + SILENCE_MS,
     keepAlive: true,
     idleTimeoutMillis: 60_000,
@@ -206,6 +210,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   let reportedAt = Number.NEGATIVE_INFINITY;
 
   async function connect(): Promise<pg.PoolClient> {
+    pool.options.connectionTimeoutMillis = options.connect_timeout_ms?.() ?? CONNECT_TIMEOUT_MS;
     try {
       return await pool.connect();
     } catch (error) {

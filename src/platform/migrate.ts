@@ -18,6 +18,8 @@ export interface MigrationSource {
 const MIGRATION_LOCK = 7_261_001;
 /** How long another process is waited for that is migrating the same database, and a migration for a lock. */
 const LOCK_TIMEOUT_MS = 300_000;
+/** What starts is patient, as in boot.ts; an address where nothing answers is given up after that. */
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /** First digits of `server_version_num`. */
 const OLDEST_SERVER = 15;
@@ -49,7 +51,7 @@ function filesOf(folder: string): { file: string; sql: string; checksum: string 
  * to create schemas and roles.
  */
 export async function migrate(url: string, sources: readonly MigrationSource[]): Promise<number> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   // A connection that is lost fails the statement under way; the event beside it would end the process.
   client.on('error', () => {});
   await client.connect();

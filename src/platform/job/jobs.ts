@@ -132,7 +132,8 @@ export function openJobs(options: JobsOptions): Jobs {
     application_name: 'financialapi jobs',
     schema: 'pgboss',
     max: 4,
-    connectionTimeoutMillis: 5_000,
+    // No request waits for it, and a start does not fail for a machine that is busy.
+    connectionTimeoutMillis: 15_000,
     // The tables are those of a migration; times are ours.
     migrate: false,
     createSchema: false,
