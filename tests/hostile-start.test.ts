@@ -18,7 +18,14 @@ async function run(
 ): Promise<Exit & { stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', PORT: '0', DEMO: 'false', LOG_LEVEL: 'error', ...settings },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+      PORT: '0',
+      DEMO: 'false',
+      LOG_LEVEL: 'error',
+      ...settings,
+    },
   });
   let stdout = '';
   let stderr = '';

@@ -30,6 +30,7 @@ async function startProcess(): Promise<Process> {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
       DATABASE_URL: database.url,
       PORT: '0',
       DEMO: 'false',

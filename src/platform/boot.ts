@@ -538,7 +538,6 @@ export async function boot(
     url = config.public_url ?? `http://localhost:${port}`;
     undo.push(() => jobs.stop());
     await jobs.start();
-    starting = false;
     if (elsewhere.length > 0) progress(`looking for ${elsewhere.join(', ')}`);
     await discovery.found();
     ready = true;
@@ -553,6 +552,7 @@ export async function boot(
       registration = registered;
       undo.push(() => registered.leave());
     }
+    starting = false;
     return {
       app,
       url,

@@ -53,6 +53,7 @@ function runScript(keys: string, ...options: string[]): Promise<Outcome> {
   const child = spawn(process.execPath, [script, ...options], {
     env: {
       PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
       DATABASE_URL: platform.url,
       DATA_DIR: data_dir,
       IDENTITY_ENCRYPTION_KEY: keys,
