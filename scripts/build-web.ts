@@ -1,4 +1,4 @@
-/** `npm run web`: builds the screens of `web/` into a folder, each file beside its compressed forms. */
+/** Builds the screens of `web/` into a folder, each file beside its compressed forms: see src/web.ts. */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

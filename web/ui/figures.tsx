@@ -19,6 +19,15 @@ export function moneyText({ amount, currency }: MoneyValue, locale: string): str
   return isDecimal(amount) ? format.format(amount) : `${amount} ${currency}`;
 }
 
+/** Money beside a chart, where a number near the amount will do. */
+export function roundMoneyText(value: number, currency: string, locale: string): string {
+  return new Intl.NumberFormat(locale, {
+    style: 'currency',
+    currency,
+    notation: Math.abs(value) >= 100_000 ? 'compact' : 'standard',
+  }).format(value);
+}
+
 /** Numbers that the formatter takes as text, so that none of their digits is lost. */
 function isDecimal(text: string): text is `${number}` {
   return /^-?\d+(\.\d+)?$/.test(text);

@@ -11,7 +11,7 @@ import { ActDialog } from '../../ui/act-dialog.tsx';
 import { ApiCallButton } from '../../ui/api-call.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Facts, Section, ThingHead } from '../../ui/facts.tsx';
-import { DayText, Moment, Money, moneyText } from '../../ui/figures.tsx';
+import { DayText, Moment, Money, moneyText, roundMoneyText } from '../../ui/figures.tsx';
 import { HistoryButton } from '../../ui/history.tsx';
 import { Chart } from '../../ui/lazy-chart.tsx';
 import { List } from '../../ui/list-page.tsx';
@@ -223,7 +223,7 @@ function BalanceOverTime({ account }: { account: Account }) {
     return [{ name: t('balance'), kind: 'line' as const, points }];
   }, [entries.data, t]);
   const format = useMemo(
-    () => (value: number) => moneyText({ amount: String(value), currency: account.currency }, locale),
+    () => (value: number) => roundMoneyText(value, account.currency, locale),
     [account.currency, locale],
   );
   if (entries.isError) return <Refused error={entries.error} retry={() => void entries.refetch()} />;
