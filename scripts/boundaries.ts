@@ -69,6 +69,19 @@ const forbidden: IForbiddenRuleType[] = [
     to: { path: ['\\.test\\.ts$', '(^|/)testing\\.ts$'] },
   },
   {
+    name: 'screens-know-the-api-only',
+    comment: 'What is possible on a screen is possible by the public API, whose types are generated.',
+    severity: 'error',
+    from: { path: '^web/' },
+    to: { path: '^(src|tests|scripts|bench)/' },
+  },
+  {
+    name: 'the-server-knows-no-screen',
+    severity: 'error',
+    from: { path: '^(src|bench)/' },
+    to: { path: '^web/' },
+  },
+  {
     name: 'no-unresolvable',
     severity: 'error',
     from: {},
@@ -82,36 +95,46 @@ const forbidden: IForbiddenRuleType[] = [
   },
 ];
 
-const roots = ['src', 'tests', 'bench', 'scripts'];
-const files = globSync(roots.map((root) => `${root}/**/*.{ts,mjs}`));
+/** What is looked at, by the compiler's configuration that says how its imports are found. */
+const parts = [
+  { roots: ['src', 'tests', 'bench', 'scripts'], config: 'tsconfig.json' },
+  { roots: ['web'], config: 'web/tsconfig.json' },
+];
+let looked = 0;
+for (const { roots, config } of parts) looked += await assertWithin(roots, config);
+if (process.exitCode === undefined) console.log(`boundaries: ${looked} files looked at, no violation`);
 
-const { output } = await cruise(
-  roots,
-  {
-    validate: true,
-    ruleSet: { forbidden },
-    tsPreCompilationDeps: true,
-    doNotFollow: { path: ['node_modules'] },
-    enhancedResolveOptions: {
-      exportsFields: ['exports'],
-      conditionNames: ['import', 'node', 'default', 'types'],
+/** The number of files that were looked at. */
+async function assertWithin(roots: string[], config: string): Promise<number> {
+  const files = globSync(roots.map((root) => `${root}/**/*.{ts,tsx,mjs}`));
+  const { output } = await cruise(
+    roots,
+    {
+      validate: true,
+      ruleSet: { forbidden },
+      tsPreCompilationDeps: true,
+      doNotFollow: { path: ['node_modules'] },
+      enhancedResolveOptions: {
+        exportsFields: ['exports'],
+        conditionNames: ['import', 'node', 'default', 'types'],
+      },
     },
-  },
-  undefined,
-  { tsConfig: extractTSConfig('tsconfig.json') },
-);
-if (typeof output === 'string') throw new Error('dependency-cruiser did not answer with data');
-
-const seen = new Set(output.modules.map(({ source }) => source));
-const unseen = files.filter((file) => !seen.has(file));
-if (files.length === 0 || unseen.length > 0) {
-  console.error(
-    `boundaries: ${unseen.length} of ${files.length} files were not looked at: ${unseen.slice(0, 5).join(', ')}`,
+    undefined,
+    { tsConfig: extractTSConfig(config) },
   );
-  process.exitCode = 1;
+  if (typeof output === 'string') throw new Error('dependency-cruiser did not answer with data');
+
+  const seen = new Set(output.modules.map(({ source }) => source));
+  const unseen = files.filter((file) => !seen.has(file));
+  if (files.length === 0 || unseen.length > 0) {
+    console.error(
+      `boundaries: ${unseen.length} of ${files.length} files were not looked at: ${unseen.slice(0, 5).join(', ')}`,
+    );
+    process.exitCode = 1;
+  }
+  for (const { rule, from, to } of output.summary.violations) {
+    console.error(`boundaries: ${rule.name}: ${from} → ${to}`);
+    process.exitCode = 1;
+  }
+  return files.length;
 }
-for (const { rule, from, to } of output.summary.violations) {
-  console.error(`boundaries: ${rule.name}: ${from} → ${to}`);
-  process.exitCode = 1;
-}
-if (process.exitCode === undefined) console.log(`boundaries: ${files.length} files looked at, no violation`);

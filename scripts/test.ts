@@ -7,6 +7,7 @@ import { globSync, mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres } from '../src/platform/postgres.ts';
+import { builtWeb } from '../src/web.ts';
 
 const args = process.argv.slice(2);
 const options = args.filter((arg) => arg.startsWith('-'));
@@ -23,6 +24,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     if (signal === 'SIGTERM') runner?.kill(signal);
   });
 }
+
+// Servers that tests start find it built, and none of them waits for it.
+await builtWeb((line) => console.error(`${line} …`));
 
 if (files.length === 0) {
   console.error(`no test file matches ${patterns.join(' ')}`);

@@ -6,6 +6,7 @@ import { readConfig, StartupError } from './platform/config.ts';
 import { isPrimaryOf, runWorkers, sayAsWorker, tellReady } from './platform/workers.ts';
 import { seeds } from './seeds.ts';
 import { services } from './services.ts';
+import { builtWeb } from './web.ts';
 
 function say(line: string): void {
   if (!sayAsWorker(line)) process.stdout.write(`${line}\n`);
@@ -13,11 +14,17 @@ function say(line: string): void {
 
 async function main(): Promise<void> {
   const config = readConfig(process.env, process.argv.slice(2));
+  const webFolder = await builtWeb((line) => say(`  ${line}`)).catch((error: unknown) => {
+    // Everything can be done by the API: a server without screens is better than none.
+    console.error(error instanceof Error ? error.message : error);
+    return undefined;
+  });
   if (isPrimaryOf(config)) {
     process.exit(await runWorkers({ config, roles: services.length + 1, say }));
   }
   const running = await boot(config, services, {
     seeds,
+    ...(webFolder === undefined ? {} : { webFolder }),
     onProgress: (line) => say(`  ${line}`),
     findDemoKey: () => (config.demo ? findDemoKey(config) : undefined),
   });
@@ -47,6 +54,7 @@ async function main(): Promise<void> {
   say('');
   say(`financialapi is ready at ${running.url}`);
   say(`  start here     ${running.url}/`);
+  if (webFolder !== undefined) say(`  console        ${running.url}/console`);
   say(`  API            ${running.url}/api/v2/accounts   (opens in a browser, too)`);
   say(`  reference      ${running.url}/docs`);
   if (demo !== undefined) {

@@ -53,6 +53,7 @@ import { type ProblemType, refuse } from './problem.ts';
 import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service, ServiceContext } from './service.ts';
 import { type Traces, untraced } from './trace/span.ts';
+import { mountWeb } from './web.ts';
 
 export interface Running {
   app: Api;
@@ -80,6 +81,8 @@ export interface BootOptions {
   findDemoKey?: () => string | undefined;
   /** What a sandbox can be filled with when it was emptied, by name. */
   seeds?: Seeds;
+  /** Where the screens are that were built from `web/`; absent: there are none. */
+  webFolder?: string;
   /** Where log lines go; standard output if absent. */
   logStream?: DestinationStream;
   /**
@@ -356,6 +359,7 @@ export async function boot(
       publicUrl,
       findDemoKey: options.findDemoKey ?? (() => undefined),
     });
+    if (options.webFolder !== undefined) await mountWeb(app, options.webFolder);
 
     await app.register(auditRoutes({ db: platform }));
     const { 'platform.attend_proposals': attendProposals, ...otherJobs } = ownJobs;

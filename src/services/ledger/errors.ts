@@ -274,7 +274,8 @@ export const refuse = defineProblems({
   period_invalid: {
     status: 422,
     title: 'The period is not valid',
-    meaning: '`from` must not be later than `to`.',
+    meaning:
+      '`from` must not be later than `to`, nor so far from it that more is asked for than is told at once.',
   },
 });
 

@@ -16,6 +16,7 @@ import { Balance, BalanceQuery, readBalance } from './read-balance.ts';
 import { AccountEntry, ListEntriesQuery, listEntries } from './read-entries.ts';
 import { csvStatement, readStatement, Statement, StatementQuery } from './statement.ts';
 import { readTrialBalance, TrialBalance, TrialBalanceQuery } from './trial-balance.ts';
+import { readVolumes, Volumes, VolumesQuery } from './volumes.ts';
 
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 const AccountParams = Type.Object({ account_id: Id('acc') });
@@ -172,6 +173,27 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
           const { head, trialBalance } = await readTrialBalance(tx, caller, query);
           reply.header('ledger-position', head);
           return trialBalance;
+        }),
+    );
+
+    app.get(
+      '/api/v2/volumes',
+      {
+        config: { permission: 'transfers:read' },
+        schema: {
+          summary: 'How much was posted in a time, by hour or day and currency',
+          description:
+            'Reads every entry of the time. Reversals and captures count as what they are: postings that moved money.',
+          tags: ['reports'],
+          querystring: VolumesQuery,
+          response: { 200: Volumes, ...refusals },
+        },
+      },
+      async ({ caller, query }, reply) =>
+        db.read(caller, async (tx) => {
+          const volumes = await readVolumes(tx, caller, query);
+          reply.header('ledger-position', volumes.position);
+          return volumes;
         }),
     );
 

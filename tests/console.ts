@@ -1,0 +1,117 @@
+/** The console of a real server with the demo institution, in a real browser, for tests that use it as people do. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { assertNoOverflow, launchBrowser, openVisit, type Visit } from './browser.ts';
+import { type ServerProcess, startServer } from './server.ts';
+
+export const screenSizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+
+/** Where pictures of the screens go, for whoever wants to look at them. */
+const pictures = process.env['PICTURES'];
+
+const Findings = Type.Array(
+  Type.Object({ id: Type.String(), impact: Type.String(), nodes: Type.Array(Type.String()) }),
+);
+
+/** Part of the demo that signs in. */
+type DemoPerson = 'alice' | 'otto' | 'audra';
+
+export interface ConsoleTest {
+  server: ServerProcess;
+  browser: Browser;
+  /** A browser of somebody of the demo who is signed in. */
+  signIn(
+    person: DemoPerson,
+    options?: { size?: keyof typeof screenSizes; scheme?: 'light' | 'dark'; language?: 'en' | 'pt' },
+  ): Promise<Visit>;
+  /** Asks the API with the key of the demo, as JSON. */
+  ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Starts a server with the demo in a folder of its own. */
+export async function openConsole(settings: Record<string, string> = {}): Promise<ConsoleTest> {
+  const data_dir = mkdtempSync(join(tmpdir(), 'financialapi-console-'));
+  const server = await startServer({ DATA_DIR: data_dir, ...settings });
+  const browser = await launchBrowser();
+  let asked = 0;
+  const passwordOf = (person: DemoPerson): { email: string; password: string } => {
+    const found = server.lines
+      .map((line) => /(\S+@banco-exemplo\.example)\s+(\S+)/.exec(line))
+      .find((match) => match?.[1]?.startsWith(`${person}@`) === true);
+    const [, email = '', password = ''] = found ?? [];
+    assert.notEqual(password, '', `npm start names no password of ${person}`);
+    return { email, password };
+  };
+  return {
+    server,
+    browser,
+    async signIn(person, { size = 'desktop', scheme = 'light', language = 'en' } = {}) {
+      const visit = await openVisit(browser, server.url, {
+        viewport: screenSizes[size],
+        colorScheme: scheme,
+      });
+      await visit.context.addInitScript(`localStorage.setItem('financialapi.language', '${language}')`);
+      const answer = await visit.context.request.post('/identity/sign-in', {
+        data: passwordOf(person),
+        headers: { origin: server.url },
+      });
+      assert.equal(answer.status(), 200, await answer.text());
+      return visit;
+    },
+    async ask(method, path, body) {
+      asked += 1;
+      const answer = await fetch(`${server.url}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${server.key}`,
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'idempotency-key': `console-test-${asked}` }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await answer.text();
+      assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+      return JSON.parse(text);
+    },
+    async close() {
+      await browser.close();
+      server.kill('SIGTERM');
+      await server.exit;
+      rmSync(data_dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Opens a page of the console and waits until it has what it shows. */
+export async function openPage(page: Page, path: string): Promise<void> {
+  await page.goto(path);
+  await page.waitForSelector('h1');
+  await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
+}
+
+/** That nobody is kept from using a page: no finding of axe that is serious or worse, and nothing wider than the window. */
+export async function assertUsable(page: Page): Promise<void> {
+  await assertNoOverflow(page);
+  await page.evaluate(axe.source);
+  const found: unknown = await page.evaluate(`axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  }).then(({ violations }) => violations.map(({ id, impact, nodes }) => ({
+    id, impact: impact ?? '', nodes: nodes.map(({ target, failureSummary }) => target.join(' ') + ': ' + failureSummary),
+  })))`);
+  const serious = Value.Parse(Findings, found).filter(({ impact }) =>
+    ['serious', 'critical'].includes(impact),
+  );
+  assert.deepEqual(serious, [], `${page.url()}\n${JSON.stringify(serious, null, 2)}`);
+}
+
+export async function picture(page: Page, name: string): Promise<void> {
+  if (pictures !== undefined) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
+}

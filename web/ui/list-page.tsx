@@ -1,0 +1,339 @@
+/**
+ * A list of the API as a table: filters, page and order stand in the address, so that a link or a reload shows the same.
+ */
+import {
+  ActionIcon,
+  Button,
+  Group,
+  Paper,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+  Tooltip,
+} from '@mantine/core';
+import { useDisclosure, useMediaQuery } from '@mantine/hooks';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { ChevronLeft, ChevronRight, ChevronsLeft, Download, ListFilter, RefreshCw } from 'lucide-react';
+import { DataTable } from 'mantine-datatable';
+import { type ReactNode, useEffect, useState } from 'react';
+import { useNavigate, useSearchParams } from 'react-router';
+import { type ListPath, listRows, type RowOf } from '../api/lists.ts';
+import { ApiCallButton } from './api-call.tsx';
+import { Permitted } from './self.tsx';
+import { Empty, Loading, Refused } from './states.tsx';
+import { useUiWords } from './ui-words.ts';
+
+interface Column<Row> {
+  /** Names the column in the address and in CSV. */
+  name: string;
+  title: string;
+  /** What stands in CSV, and what is sorted by. */
+  value: (row: Row) => string | number | null | undefined;
+  /** What is seen; the value if absent. */
+  show?: (row: Row) => ReactNode;
+  align?: 'right';
+  /** Left out where the window is narrow. */
+  wide?: true;
+  /** How the value is ordered: as numbers, decimal strings included, or as text. */
+  order?: 'number';
+}
+
+interface Filter {
+  /** Name of the parameter of the API. */
+  name: string;
+  label: string;
+  /** What it can be; any text or day if absent. */
+  choices?: readonly { value: string; label: string }[];
+  kind?: 'text' | 'day';
+}
+
+interface ListProps<Path extends ListPath> {
+  path: Path;
+  /** Ids in the path. */
+  ids?: Readonly<Record<string, string>>;
+  permission: string;
+  columns: readonly Column<RowOf<Path>>[];
+  filters?: readonly Filter[];
+  /** Asked for beside what the filters say. */
+  fixed?: Readonly<Record<string, string>>;
+  /** Where a row leads. */
+  to?: (row: RowOf<Path>) => string;
+  keyOf: (row: RowOf<Path>) => string;
+  /** What to say where there is nothing at all, and what to do about it. */
+  empty?: string;
+  actions?: ReactNode;
+}
+
+const LIMIT = '25';
+const WIDE = '(min-width: 48em)';
+
+export function ListPage<Path extends ListPath>({
+  title,
+  about,
+  ...list
+}: ListProps<Path> & { title: string; about?: string }) {
+  return (
+    <Stack gap="sm">
+      <title>{`${title} · financialapi`}</title>
+      <Title order={1} size="h3">
+        {title}
+      </Title>
+      {about !== undefined && (
+        <Text size="sm" c="dimmed" maw={720}>
+          {about}
+        </Text>
+      )}
+      <Permitted permission={list.permission}>
+        <List {...list} />
+      </Permitted>
+    </Stack>
+  );
+}
+
+export function List<Path extends ListPath>(props: ListProps<Path>) {
+  const { path, ids = {}, columns, filters = [], fixed = {}, to, keyOf, empty, actions } = props;
+  const t = useUiWords();
+  const navigate = useNavigate();
+  const [search, setSearch] = useSearchParams();
+  const asked = Object.fromEntries(
+    filters.map(({ name }) => [name, search.get(name) ?? '']).filter(([, value]) => value !== ''),
+  );
+  const cursor = search.get('cursor') ?? '';
+  const query = { ...fixed, ...asked, limit: LIMIT, ...(cursor === '' ? {} : { cursor }) };
+  const [areFiltersOpen, filterState] = useDisclosure(false);
+  const isWide = useMediaQuery(WIDE, matchMedia(WIDE).matches);
+  const page = useQuery({
+    queryKey: ['list', path, ids, query],
+    queryFn: () => listRows(path, query, ids),
+    placeholderData: keepPreviousData,
+  });
+
+  /** Changes the address; the empty takes away. */
+  const change = (changes: Record<string, string>, options?: { replace: boolean }) =>
+    setSearch((before) => {
+      const next = new URLSearchParams(before);
+      for (const [name, value] of Object.entries(changes)) {
+        if (value === '') next.delete(name);
+        else next.set(name, value);
+      }
+      return next;
+    }, options);
+
+  const [sortName = '', direction = 'asc'] = (search.get('sort') ?? '').split(':');
+  const sorted = sortRows(page.data?.data ?? [], columns, sortName, direction === 'desc');
+
+  const exportShown = async () => {
+    const { stringify } = await import('csv-stringify/browser/esm/sync');
+    const text = stringify(
+      sorted.map((row) => columns.map(({ value }) => value(row) ?? '')),
+      { header: true, columns: columns.map(({ title }) => title), escape_formulas: true, bom: true },
+    );
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+    link.download = `${path.split('/').findLast((part) => part !== '' && !part.startsWith('{')) ?? 'list'}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+
+  const isFiltered = Object.keys(asked).length > 0;
+  return (
+    <Stack gap="xs">
+      <Group gap="xs" align="flex-end">
+        {filters.length > 0 && (
+          <Button
+            hiddenFrom="sm"
+            variant="default"
+            leftSection={<ListFilter size={14} />}
+            aria-expanded={areFiltersOpen}
+            onClick={filterState.toggle}
+          >
+            {t('filter')}
+            {isFiltered ? ` (${Object.keys(asked).length})` : ''}
+          </Button>
+        )}
+        {(areFiltersOpen || isWide) &&
+          filters.map((filter) => (
+            <FilterField
+              key={filter.name}
+              filter={filter}
+              value={search.get(filter.name) ?? ''}
+              onChange={(value) => change({ [filter.name]: value, cursor: '' }, { replace: true })}
+            />
+          ))}
+        {isFiltered && (
+          <Button
+            variant="subtle"
+            onClick={() =>
+              change({ ...Object.fromEntries(filters.map(({ name }) => [name, ''])), cursor: '' })
+            }
+          >
+            {t('clear_filters')}
+          </Button>
+        )}
+        <Group gap={6} ml="auto">
+          {actions}
+          <ApiCallButton calls={[{ method: 'GET', path, ids, query }]} />
+          <Tooltip label={t('export_hint')}>
+            <Button
+              variant="default"
+              leftSection={<Download size={14} />}
+              onClick={() => void exportShown()}
+              disabled={sorted.length === 0}
+            >
+              CSV
+            </Button>
+          </Tooltip>
+          <Tooltip label={t('refresh')}>
+            <ActionIcon
+              variant="default"
+              size={30}
+              aria-label={t('refresh')}
+              onClick={() => void page.refetch()}
+              loading={page.isFetching}
+            >
+              <RefreshCw size={14} />
+            </ActionIcon>
+          </Tooltip>
+        </Group>
+      </Group>
+      {page.isError ? (
+        <Refused error={page.error} retry={() => void page.refetch()} />
+      ) : page.data === undefined ? (
+        <Loading />
+      ) : sorted.length === 0 ? (
+        <Paper withBorder>
+          <Empty action={isFiltered ? undefined : actions}>
+            {isFiltered ? t('nothing_found') : (empty ?? t('nothing'))}
+          </Empty>
+        </Paper>
+      ) : (
+        <DataTable<RowOf<Path>>
+          withTableBorder
+          highlightOnHover={to !== undefined}
+          verticalSpacing={6}
+          fz="sm"
+          idAccessor={(row) => keyOf(row)}
+          records={sorted}
+          columns={columns.map((column) => ({
+            accessor: column.name,
+            title: column.title,
+            sortable: true,
+            ...(column.align === undefined ? {} : { textAlign: column.align }),
+            ...(column.wide === undefined ? {} : { visibleMediaQuery: WIDE }),
+            render: (row: RowOf<Path>) => column.show?.(row) ?? column.value(row) ?? '–',
+          }))}
+          sortStatus={{ columnAccessor: sortName, direction: direction === 'desc' ? 'desc' : 'asc' }}
+          onSortStatusChange={({ columnAccessor, direction }) =>
+            change({ sort: `${String(columnAccessor)}:${direction}` }, { replace: true })
+          }
+          {...(to === undefined
+            ? {}
+            : {
+                onRowClick: ({ record, event }: { record: RowOf<Path>; event: React.MouseEvent }) => {
+                  // A link or a button in the row leads elsewhere, and selected text is read.
+                  if (event.target instanceof Element && event.target.closest('a, button') !== null) return;
+                  if (getSelection()?.isCollapsed === false) return;
+                  void navigate(to(record));
+                },
+              })}
+        />
+      )}
+      <Group gap="xs" justify="space-between">
+        <Text size="xs" c="dimmed">
+          {sortName === '' ? '' : t('sorted_page')}
+        </Text>
+        <Group gap="xs">
+          {cursor !== '' && (
+            <>
+              <Button
+                variant="default"
+                leftSection={<ChevronsLeft size={14} />}
+                onClick={() => change({ cursor: '' })}
+              >
+                {t('first')}
+              </Button>
+              <Button
+                variant="default"
+                leftSection={<ChevronLeft size={14} />}
+                onClick={() => void navigate(-1)}
+              >
+                {t('previous')}
+              </Button>
+            </>
+          )}
+          {typeof page.data?.next_cursor === 'string' && (
+            <Button
+              variant="default"
+              rightSection={<ChevronRight size={14} />}
+              onClick={() => change({ cursor: page.data?.next_cursor ?? '' })}
+            >
+              {t('next')}
+            </Button>
+          )}
+        </Group>
+      </Group>
+    </Stack>
+  );
+}
+
+function sortRows<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  name: string,
+  isDescending: boolean,
+): Row[] {
+  const column = columns.find((one) => one.name === name);
+  if (column === undefined) return [...rows];
+  const compare =
+    column.order === 'number'
+      ? (a: Row, b: Row) => Number(column.value(a) ?? 0) - Number(column.value(b) ?? 0)
+      : (a: Row, b: Row) => String(column.value(a) ?? '').localeCompare(String(column.value(b) ?? ''));
+  return rows.toSorted((a, b) => (isDescending ? compare(b, a) : compare(a, b)));
+}
+
+const TYPING_MS = 350;
+
+function FilterField({
+  filter,
+  value,
+  onChange,
+}: {
+  filter: Filter;
+  value: string;
+  onChange: (value: string) => void;
+}) {
+  const t = useUiWords();
+  const [typed, setTyped] = useState(value);
+  // The address changed by other means: back, or a link.
+  useEffect(() => setTyped(value), [value]);
+  useEffect(() => {
+    if (typed === value) return undefined;
+    const timer = setTimeout(() => onChange(typed.trim()), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [typed, value, onChange]);
+  if (filter.choices !== undefined) {
+    return (
+      <Select
+        label={filter.label}
+        placeholder={t('any')}
+        clearable
+        searchable={filter.choices.length > 8}
+        data={[...filter.choices]}
+        value={value === '' ? null : value}
+        onChange={(chosen) => onChange(chosen ?? '')}
+        w={170}
+      />
+    );
+  }
+  return (
+    <TextInput
+      label={filter.label}
+      type={filter.kind === 'day' ? 'date' : 'text'}
+      value={typed}
+      onChange={(event) => setTyped(event.currentTarget.value)}
+      w={filter.kind === 'day' ? 150 : 200}
+    />
+  );
+}

@@ -1,0 +1,51 @@
+import { Badge, createTheme, type MantineColorsTuple } from '@mantine/core';
+
+/** A deep, quiet green-blue; work is read against it all day. */
+const tide: MantineColorsTuple = [
+  '#eef7f8',
+  '#dcebed',
+  '#b5d6da',
+  '#8ac0c7',
+  '#67adb6',
+  '#509fab',
+  '#1f7a87',
+  '#14636f',
+  '#0d4f59',
+  '#063b43',
+];
+
+export const theme = createTheme({
+  primaryColor: 'tide',
+  primaryShade: { light: 7, dark: 5 },
+  colors: { tide },
+  autoContrast: true,
+  luminanceThreshold: 0.35,
+  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',
+  fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace',
+  headings: { fontWeight: '600' },
+  defaultRadius: 'sm',
+  cursorType: 'pointer',
+  respectReducedMotion: true,
+  components: {
+    Badge: Badge.extend({
+      // Darker than the library has it on a light ground, where its own cannot be read (WCAG 2.2, 1.4.3).
+      vars: (_theme, { variant, color }) =>
+        variant === 'light' && color !== undefined
+          ? {
+              root: {
+                '--badge-bg': `light-dark(var(--mantine-color-${color}-0), var(--mantine-color-${color}-light))`,
+                '--badge-color': `light-dark(color-mix(in srgb, var(--mantine-color-${color}-9), black 25%), var(--mantine-color-${color}-2))`,
+              },
+            }
+          : { root: {} },
+    }),
+    Button: { defaultProps: { size: 'xs' } },
+    TextInput: { defaultProps: { size: 'xs' } },
+    NumberInput: { defaultProps: { size: 'xs' } },
+    Select: { defaultProps: { size: 'xs' } },
+    Textarea: { defaultProps: { size: 'xs' } },
+    SegmentedControl: { defaultProps: { size: 'xs' } },
+    Tabs: { defaultProps: { keepMounted: false } },
+    Modal: { defaultProps: { centered: true } },
+  },
+});
