@@ -156,6 +156,32 @@ export function testBus(
       assert.equal((await effects(tenant)).length, 2);
     });
 
+    test('a consumer that wants nothing of a tenant receives nothing of it, until it does', async () => {
+      const tenant = await newTenant();
+      const received = async () => {
+        const { rows } = await sql.query<{ type: string }>(
+          `select e.type from platform.inbox i join platform.events e on e.tenant_id = i.tenant_id and e.id = i.event_id
+           where i.tenant_id = $1 and i.consumer = 'webhooks' order by e.sequence`,
+          [tenant.scope.tenant_id],
+        );
+        return rows.map(({ type }) => type);
+      };
+      const id = await account(tenant);
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 1,
+      );
+      await until(lagOfAll, (lag) => lag === 0);
+      assert.deepEqual(await received(), []);
+      await tenant.post('/api/v2/webhooks/endpoints', {
+        url: 'https://partner.example/hook',
+        event_types: ['ledger.account.opened'],
+      });
+      await rename(tenant, id, 'Wanted');
+      const types = await until(received, (found) => found.includes('ledger.account.edited'));
+      assert.equal(types.includes('ledger.account.opened'), false);
+    });
+
     test('a transaction that commits late is not skipped, nor overtaken by a later one of its tenant', async () => {
       const [late, early] = [await newTenant(), await newTenant()];
       const ids = { late: await account(late), early: await account(early) };
