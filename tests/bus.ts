@@ -280,6 +280,57 @@ export function testBus(
       assert.deepEqual([record.before.state, record.after.state], ['parked', 'retrying']);
     });
 
+    test('an event that is given up never takes effect, is on record with the reason, and those behind it go on', async () => {
+      const tenant = await newTenant();
+      const id = await account(tenant);
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 1,
+      );
+      refused.add(uuid(id));
+      await rename(tenant, id, 'Given up');
+      await rename(tenant, id, 'Goes on');
+      const held = await until(
+        () => tenant.get('/api/v2/held-events?consumer=probe'),
+        ({ data }) => data.length === 2 && data[1].state === 'parked',
+      );
+      const [waiting, parked] = held.data;
+      const discardOf = (event: string) => `/api/v2/consumers/probe/held-events/${event}/discard`;
+      const reason = { reason: 'Its account was closed by hand' };
+      const early = await tenant.ask('POST', discardOf(waiting.event_id), reason);
+      assert.deepEqual([early.status, early.body.code], [409, 'held_event_waiting']);
+      const other = await newTenant();
+      assert.equal((await other.ask('POST', discardOf(parked.event_id), reason)).status, 404);
+      assert.equal((await tenant.ask('POST', discardOf(parked.event_id), {})).status, 400);
+      refused.clear();
+      assert.equal((await tenant.post(discardOf(parked.event_id), reason)).state, 'parked');
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 2,
+      );
+      assert.equal((await tenant.ask('POST', discardOf(parked.event_id), reason)).status, 404);
+      // Delivered again it does nothing, either.
+      await until(lagOfAll, (lag) => lag === 0);
+      await sql.query('update platform.consumer_offsets set log_offset = 0');
+      await rename(tenant, id, 'And again');
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length >= 3,
+      );
+      await until(lagOfAll, (lag) => lag === 0);
+      assert.deepEqual(
+        (await effects(tenant)).map(({ sequence }) => Number(sequence)),
+        [1, 3, 4],
+      );
+      assert.deepEqual((await tenant.get('/api/v2/held-events')).data, []);
+      const { data: records } = await tenant.get(`/api/v2/audit?subject=${parked.event_id}`);
+      const record = records.find(({ outcome }: { outcome: string }) => outcome === 'done');
+      assert.deepEqual(
+        [record.permission, record.before.state, record.after],
+        ['held_events:discard', 'parked', { discarded: true, ...reason }],
+      );
+    });
+
     test('events are replayed into a consumer from a place on, once for a key', async () => {
       const tenant = await newTenant();
       const id = await account(tenant);
