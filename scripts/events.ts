@@ -1,6 +1,6 @@
 /**
- * `npm run events`: what consumers hold of events, beside the API: lists it, shows one, has events tried again, and lets a
- * consumer receive them again. Uses the database of DATABASE_URL, or the embedded server that runs on DATA_DIR; the
+ * `npm run events`: what consumers hold of events, beside the API: lists it, shows one, has events tried again or given up,
+ * and lets a consumer receive them again. Uses the database of DATABASE_URL, or the embedded server that runs on DATA_DIR; the
  * servers that consume take up what was changed within a second. What it changes stands in the audit trail of the tenant.
  *
  * Exit code: 0 done, 2 it could not be done.
@@ -11,6 +11,8 @@ import { Check } from 'typebox/value';
 import { openAuditTrail } from '../src/platform/audit/write.ts';
 import {
   ConsumerName,
+  DiscardRequest,
+  discard,
   getHeld,
   type HeldEvent as Held,
   HeldEvent,
@@ -31,6 +33,7 @@ import { CannotCheck, chooseScopes, messageOf, nameOf, SCOPE_OPTIONS, wantedScop
 const usage = `usage: npm run events -- list [--consumer NAME] [--state retrying|waiting|parked] ${SCOPE_OPTIONS}
        npm run events -- show --consumer NAME --event evt_… ${SCOPE_OPTIONS}
        npm run events -- redrive --consumer NAME (--event evt_… | --all) ${SCOPE_OPTIONS}
+       npm run events -- discard --consumer NAME --event evt_… --reason TEXT ${SCOPE_OPTIONS}
        npm run events -- replay --consumer NAME (--from-sequence N | --from-time TIME) [--until-sequence N]
                          --tenant ten_… --environment sandbox|live`;
 
@@ -46,7 +49,11 @@ interface Change {
 interface Operating {
   db: Database;
   /** Changes something of a tenant, on record before and after, as a request of the API is. */
-  change: <T extends Change>(command: string, scope: Scope, work: () => Promise<T>) => Promise<T>;
+  change: <T extends Change>(
+    command: 'redrive' | 'discard' | 'replay',
+    scope: Scope,
+    work: () => Promise<T>,
+  ) => Promise<T>;
   stop: () => Promise<void>;
 }
 
@@ -72,7 +79,7 @@ async function openOperating(): Promise<Operating> {
         address: 'local',
         method: 'COMMAND',
         path: `npm run events -- ${command}`,
-        permission: 'held_events:redrive',
+        permission: command === 'discard' ? 'held_events:discard' : 'held_events:redrive',
         request_id: newUuid(),
       };
       const begun = { ...intent, intent: await audit.intend(intent) };
@@ -175,6 +182,7 @@ async function main(): Promise<void> {
       consumer: { type: 'string' },
       event: { type: 'string' },
       all: { type: 'boolean', default: false },
+      reason: { type: 'string' },
       state: { type: 'string' },
       'from-sequence': { type: 'string' },
       'from-time': { type: 'string' },
@@ -229,6 +237,20 @@ async function main(): Promise<void> {
       let redriven = 0;
       for (const scope of scopes) redriven += await redriveAll(operating, scope, consumer);
       console.log(`${redriven} parked events of ${consumer} are tried again`);
+    } else if (command === 'discard' && consumer !== undefined && event !== undefined) {
+      const request = { reason: values.reason ?? '' };
+      if (!Check(DiscardRequest, request))
+        throw wrong('a discarded event never takes effect: say why by --reason, in 1 to 1,000 characters');
+      const scope = await scopeHolding(operating, scopes, consumer, event);
+      const { before } = await operating.change('discard', scope, () =>
+        db.write(scope, async (tx) => {
+          const held = await discard(tx, scope, consumer, event);
+          return { subject: held.event_id, before: held, after: { discarded: true, ...request } };
+        }),
+      );
+      console.log(nameOf(scope));
+      print(before);
+      console.log(`${before.event_id} is given up; what waited behind it goes on`);
     } else if (command === 'replay' && consumer !== undefined) {
       const [scope, another] = scopes;
       if (scope === undefined || another !== undefined || wanted.tenant_id === undefined)

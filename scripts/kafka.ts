@@ -3,12 +3,13 @@
  * broker, or three, on free ports of loopback, says with which settings the server uses it, and stops them at Ctrl-C.
  *
  *   npm run kafka -- [--brokers 1|3] [--data DIR] [--secure]
- *   npm run kafka -- --prepare       fetches what is needed and ends
+ *   npm run kafka -- --prepare       fetches what is needed, for the tests with Debezium too, and ends
  */
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepareKafka, startKafka, whyNoKafka } from './kafka/cluster.ts';
+import { prepareConnect } from './kafka/connect.ts';
 
 const usage = 'usage: npm run kafka -- [--brokers 1|3] [--data DIR] [--secure] | --prepare';
 
@@ -41,7 +42,11 @@ async function main(): Promise<number> {
   const onProgress = (line: string) => console.log(line);
   if (values.prepare) {
     const classpath = prepareKafka(onProgress);
-    console.log(`Kafka is here: ${classpath.split(':').length} artifacts`);
+    const connect = prepareConnect(onProgress);
+    const count = (list: string) => list.split(delimiter).length;
+    console.log(
+      `Kafka is here: ${count(classpath)} artifacts, and ${count(connect)} of Kafka Connect with Debezium`,
+    );
     return 0;
   }
   const brokers = values.brokers === '1' ? 1 : 3;

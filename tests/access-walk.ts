@@ -237,6 +237,7 @@ const bodies: Record<string, object> = {
   releases: {},
   rotations: {},
   approve: {},
+  discard: { reason: 'mine' },
   replay: { from_sequence: 1 },
   end: {},
   reject: { reason: 'mine' },

@@ -322,6 +322,7 @@ const elsewhere = [
     ['run', 'pause', 'resume'].map((step) => `POST /api/v2/${kind}/:job/${step}`),
   ),
   // bus.ts
+  'POST /api/v2/consumers/:consumer/held-events/:event_id/discard',
   'POST /api/v2/consumers/:consumer/held-events/:event_id/redrive',
   'POST /api/v2/consumers/:consumer/replay',
 ];

@@ -156,6 +156,32 @@ export function testBus(
       assert.equal((await effects(tenant)).length, 2);
     });
 
+    test('a consumer that wants nothing of a tenant receives nothing of it, until it does', async () => {
+      const tenant = await newTenant();
+      const received = async () => {
+        const { rows } = await sql.query<{ type: string }>(
+          `select e.type from platform.inbox i join platform.events e on e.tenant_id = i.tenant_id and e.id = i.event_id
+           where i.tenant_id = $1 and i.consumer = 'webhooks' order by e.sequence`,
+          [tenant.scope.tenant_id],
+        );
+        return rows.map(({ type }) => type);
+      };
+      const id = await account(tenant);
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 1,
+      );
+      await until(lagOfAll, (lag) => lag === 0);
+      assert.deepEqual(await received(), []);
+      await tenant.post('/api/v2/webhooks/endpoints', {
+        url: 'https://partner.example/hook',
+        event_types: ['ledger.account.opened'],
+      });
+      await rename(tenant, id, 'Wanted');
+      const types = await until(received, (found) => found.includes('ledger.account.edited'));
+      assert.equal(types.includes('ledger.account.opened'), false);
+    });
+
     test('a transaction that commits late is not skipped, nor overtaken by a later one of its tenant', async () => {
       const [late, early] = [await newTenant(), await newTenant()];
       const ids = { late: await account(late), early: await account(early) };
@@ -252,6 +278,57 @@ export function testBus(
       assert.deepEqual((await tenant.get('/api/v2/held-events')).data, []);
       const [record] = (await tenant.get(`/api/v2/audit?subject=${parked.event_id}`)).data;
       assert.deepEqual([record.before.state, record.after.state], ['parked', 'retrying']);
+    });
+
+    test('an event that is given up never takes effect, is on record with the reason, and those behind it go on', async () => {
+      const tenant = await newTenant();
+      const id = await account(tenant);
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 1,
+      );
+      refused.add(uuid(id));
+      await rename(tenant, id, 'Given up');
+      await rename(tenant, id, 'Goes on');
+      const held = await until(
+        () => tenant.get('/api/v2/held-events?consumer=probe'),
+        ({ data }) => data.length === 2 && data[1].state === 'parked',
+      );
+      const [waiting, parked] = held.data;
+      const discardOf = (event: string) => `/api/v2/consumers/probe/held-events/${event}/discard`;
+      const reason = { reason: 'Its account was closed by hand' };
+      const early = await tenant.ask('POST', discardOf(waiting.event_id), reason);
+      assert.deepEqual([early.status, early.body.code], [409, 'held_event_waiting']);
+      const other = await newTenant();
+      assert.equal((await other.ask('POST', discardOf(parked.event_id), reason)).status, 404);
+      assert.equal((await tenant.ask('POST', discardOf(parked.event_id), {})).status, 400);
+      refused.clear();
+      assert.equal((await tenant.post(discardOf(parked.event_id), reason)).state, 'parked');
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length === 2,
+      );
+      assert.equal((await tenant.ask('POST', discardOf(parked.event_id), reason)).status, 404);
+      // Delivered again it does nothing, either.
+      await until(lagOfAll, (lag) => lag === 0);
+      await sql.query('update platform.consumer_offsets set log_offset = 0');
+      await rename(tenant, id, 'And again');
+      await until(
+        () => effects(tenant),
+        (rows) => rows.length >= 3,
+      );
+      await until(lagOfAll, (lag) => lag === 0);
+      assert.deepEqual(
+        (await effects(tenant)).map(({ sequence }) => Number(sequence)),
+        [1, 3, 4],
+      );
+      assert.deepEqual((await tenant.get('/api/v2/held-events')).data, []);
+      const { data: records } = await tenant.get(`/api/v2/audit?subject=${parked.event_id}`);
+      const record = records.find(({ outcome }: { outcome: string }) => outcome === 'done');
+      assert.deepEqual(
+        [record.permission, record.before.state, record.after],
+        ['held_events:discard', 'parked', { discarded: true, ...reason }],
+      );
     });
 
     test('events are replayed into a consumer from a place on, once for a key', async () => {

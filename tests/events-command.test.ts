@@ -182,6 +182,30 @@ test('held events are listed and shown, tried again one or all, and on record as
   assert.deepEqual(rows, []);
 });
 
+test('an event that is given up by the command is held no more, and on record with the reason', async () => {
+  const bank = await openBank();
+  const [parked] = await park(bank, 1);
+  assert.ok(parked !== undefined);
+  const said = await done(
+    'discard',
+    '--consumer',
+    'probe',
+    '--event',
+    parked.event,
+    '--reason',
+    'Known and done by hand',
+    ...bank.options,
+  );
+  assert.match(said, new RegExp(`^${parked.event} is given up; what waited behind it goes on$`, 'm'));
+  assert.deepEqual((await bank.get('/api/v2/held-events')).data, []);
+  assert.equal((await effects(bank, 0)).size, 0);
+  const [record] = (await bank.get('/api/v2/audit?principal=operator')).data;
+  assert.deepEqual(
+    [record.permission, record.path, record.subject, record.before.state, record.after.reason],
+    ['held_events:discard', 'npm run events -- discard', parked.event, 'parked', 'Known and done by hand'],
+  );
+});
+
 test('a consumer receives again from a place or a time on, of one tenant', async () => {
   const bank = await openBank();
   const other = await openBank();
@@ -230,6 +254,7 @@ test('what cannot be done is said, with exit code 2, and nothing is changed', as
     [['list', '--nonsense'], /Unknown option '--nonsense'/],
     [['show', '--consumer', 'probe', '--event', 'evt_x'], /evt_x is not the id of an event/],
     [['show', '--consumer', 'probe', '--event', nothing], new RegExp(`probe holds no event ${nothing}`)],
+    [['discard', '--consumer', 'probe', '--event', parked?.event ?? ''], /say why by --reason/],
     [['redrive', '--consumer', 'Probe', '--all'], /Probe is no name of a consumer/],
     [['replay', '--consumer', 'probe', '--from-sequence', '1', '--tenant', tenant], /name both/],
     [['replay', '--consumer', 'probe', ...bank.options], /a replay begins at a sequence/],

@@ -2,8 +2,8 @@
  * Apache Kafka in KRaft mode on this machine, for tests and development: one broker or three on loopback, made of the
  * artifacts that Maven resolves from pom.xml beside this file. Needs Java 17 or newer, and Maven for the first time.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -16,13 +16,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Admin } from '@platformatic/kafka';
+import { resolveClasspath, whyNoJava } from './classpath.ts';
 
 const pom = fileURLToPath(new URL('pom.xml', import.meta.url));
-const cache = fileURLToPath(new URL('../../node_modules/.cache/financialapi-kafka', import.meta.url));
 
 /** How clients of a secured cluster prove who they are. */
 interface Credentials {
@@ -72,47 +72,12 @@ interface Plan {
 
 /** Why no Kafka can be started here, in words for a human; undefined when it can. */
 export function whyNoKafka(): string | undefined {
-  const java = spawnSync('java', ['-version'], { encoding: 'utf8' });
-  if (java.status !== 0)
-    return 'Kafka needs Java 17 or newer, and there is no `java` (Debian: default-jre-headless)';
-  const version = Number(/version "(\d+)/.exec(java.stderr)?.[1] ?? 0);
-  if (version < 17) return `Kafka needs Java 17 or newer; \`java\` is version ${version}`;
-  if (cachedClasspath() !== undefined) return undefined;
-  if (spawnSync('mvn', ['--version']).status !== 0) {
-    return 'the artifacts of Kafka are fetched by Maven, and there is no `mvn` (Debian: maven)';
-  }
-  return undefined;
-}
-
-function classpathFile(): string {
-  const hash = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 16);
-  return join(cache, `${hash}.classpath`);
-}
-
-/** The classpath as Maven resolved it once, if all of it is still there. */
-function cachedClasspath(): string | undefined {
-  const file = classpathFile();
-  if (!existsSync(file)) return undefined;
-  const classpath = readFileSync(file, 'utf8').trim();
-  return classpath.split(delimiter).every((jar) => existsSync(jar)) ? classpath : undefined;
+  return whyNoJava(pom);
 }
 
 /** Fetches the artifacts of Kafka, once; a later call takes no time. Answers the classpath of the server. */
 export function prepareKafka(onProgress: (line: string) => void = () => {}): string {
-  const reason = whyNoKafka();
-  if (reason !== undefined) throw new Error(reason);
-  const cached = cachedClasspath();
-  if (cached !== undefined) return cached;
-  onProgress('fetching the artifacts of Kafka with Maven, once …');
-  mkdirSync(cache, { recursive: true });
-  const file = classpathFile();
-  const goal = ['dependency:build-classpath', `-Dmdep.outputFile=${file}`];
-  const run = spawnSync('mvn', ['-q', '-B', '-f', pom, ...goal], { encoding: 'utf8' });
-  const classpath = run.status === 0 ? cachedClasspath() : undefined;
-  if (classpath === undefined) {
-    throw new Error(`Maven could not resolve ${pom}:\n${run.stdout}${run.stderr}`);
-  }
-  return classpath;
+  return resolveClasspath(pom, onProgress);
 }
 
 async function freePorts(count: number): Promise<number[]> {
@@ -231,7 +196,7 @@ function propertiesOf(plan: Plan, node: Plan['nodes'][number], data_dir: string)
 }
 
 /** A small heap and no optimizing compiler: what is tested here is not Kafka's speed. */
-const jvm = [
+export const jvm = [
   '-Xmx256m',
   '-XX:+UseSerialGC',
   '-XX:TieredStopAtLevel=1',

@@ -13,6 +13,7 @@ import { listScopes } from './access/tenant.ts';
 import { type Approvals, mountApprovals } from './approvals/approvals.ts';
 import { refuse as refuseApproval } from './approvals/errors.ts';
 import { permissions as approvalPermissions } from './approvals/permissions.ts';
+import { attendingJobs } from './approvals/worker.ts';
 import { startClosingAbandoned } from './audit/abandoned.ts';
 import { permissions as auditPermissions } from './audit/permissions.ts';
 import { decorateUnaudited, mountAudit } from './audit/record.ts';
@@ -362,7 +363,8 @@ export async function boot(
     if (options.webFolder !== undefined) await mountWeb(app, options.webFolder);
 
     await app.register(auditRoutes({ db: platform }));
-    const { 'platform.attend_proposals': attendProposals, ...otherJobs } = ownJobs;
+    const attending = (list: readonly Service[]) =>
+      options.bare === true ? {} : attendingJobs(['platform', ...list.map(({ name }) => name)]);
     const jobs = openJobs({
       url: server.url,
       db: platform,
@@ -371,13 +373,13 @@ export async function boot(
       traces,
       types: Object.assign(
         {},
-        otherJobs,
-        options.bare === true ? {} : { 'platform.attend_proposals': attendProposals },
+        ownJobs,
+        attending(services),
         ...services.map((service) => service.jobs ?? {}),
       ) satisfies JobTypes,
       own: [
-        ...Object.keys(otherJobs),
-        ...(options.bare === true ? [] : ['platform.attend_proposals']),
+        ...Object.keys(ownJobs),
+        ...Object.keys(attending(started)),
         ...started.flatMap((service) => Object.keys(service.jobs ?? {})),
       ],
     });
@@ -388,12 +390,13 @@ export async function boot(
         access,
         log,
         publicUrl,
+        owners: ['platform', ...started.map(({ name }) => name)],
         isElsewhere: (permission) =>
           services.some((service) => !started.includes(service) && permission in service.permissions),
       });
       approvals = policies;
       undo.push(() => policies.stop());
-      jobs.handle({ 'platform.attend_proposals': policies.attend });
+      jobs.handle(policies.handlers);
     }
     await app.register(jobRoutes({ db: platform, jobs }));
 
@@ -515,7 +518,9 @@ export async function boot(
     // Routes come in the order of the list, as the reference shows them, whichever service starts first.
     for (const service of named) {
       const instance = running.get(service);
-      if (instance !== undefined) await app.register(instance.routes);
+      if (instance === undefined) continue;
+      approvals?.registering(service.name);
+      await app.register(instance.routes);
     }
     for (const service of services.filter((each) => !started.includes(each))) {
       if (service.authenticatorsElsewhere === undefined) continue;

@@ -7,14 +7,14 @@ import type { Access } from '../access/access.ts';
 import type { Database } from '../db.ts';
 import type { Api } from '../http.ts';
 import { parseId } from '../ids.ts';
-import type { JobHandler } from '../job/job.ts';
+import type { JobHandlers } from '../job/job.ts';
 import { type Deciding, settleByProposer } from './decide.ts';
 import { openRulebook } from './policy.ts';
 import { Proposal } from './proposal.ts';
 import { propose } from './propose.ts';
 import { isSubject, type SubjectRoute } from './route.ts';
 import { approvalRoutes } from './routes.ts';
-import { attendProposals } from './worker.ts';
+import { attendingJob, attendProposals } from './worker.ts';
 
 export interface ApprovalsOptions {
   /** The platform's own database. */
@@ -22,6 +22,8 @@ export interface ApprovalsOptions {
   access: Pick<Access, 'findPrincipal'>;
   log: FastifyBaseLogger;
   publicUrl: () => string;
+  /** Whose routes there are in this process: its services, and the platform. */
+  owners: readonly string[];
   /** Whether what needs a permission is asked of other processes, whose routes are not known here. */
   isElsewhere: (permission: string) => boolean;
 }
@@ -29,8 +31,10 @@ export interface ApprovalsOptions {
 export interface Approvals {
   /** Something about access changed: policies are read anew. */
   forget(): void;
-  /** Attends to proposals that are due, once every route is there. */
-  attend: JobHandler;
+  /** Whose the routes are that are registered from now on. */
+  registering(owner: string): void;
+  /** Attend to proposals that are due, once every route is there. */
+  handlers: JobHandlers;
   /** Reads policies no more. */
   stop(): Promise<void>;
 }
@@ -57,8 +61,9 @@ function hasSecret(schema: unknown): boolean {
 
 /** Makes every route that is registered from now on subject to the policies, and adds those of policies and proposals. */
 export async function mountApprovals(app: Api, options: ApprovalsOptions): Promise<Approvals> {
-  const { db, access, log, publicUrl, isElsewhere } = options;
+  const { db, access, log, publicUrl, owners, isElsewhere } = options;
   const subjects = new Map<string, SubjectRoute>();
+  let registering = 'platform';
   const rulebook = await openRulebook(db, (error) =>
     log.warn({ err: error }, 'approval policies could not be read'),
   );
@@ -106,6 +111,7 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
     const isOld = url.startsWith(VERSION_1);
     const subject: SubjectRoute = {
       name: `${methods.join('|')} ${url}`,
+      owner: registering,
       permission,
       summary: typeof summary === 'string' ? summary : `${methods.join('|')} ${url}`,
       // A proposal is kept and shown to whoever decides, so that a secret cannot be part of one.
@@ -126,7 +132,17 @@ export async function mountApprovals(app: Api, options: ApprovalsOptions): Promi
 
   return {
     forget: () => void rulebook.refresh(),
-    attend: attendProposals(deciding, () => [...subjects.keys()]),
+    registering: (owner) => {
+      registering = owner;
+    },
+    handlers: Object.fromEntries(
+      owners.map((owner) => [
+        attendingJob(owner),
+        attendProposals(deciding, () =>
+          [...subjects.values()].filter((route) => route.owner === owner).map(({ name }) => name),
+        ),
+      ]),
+    ),
     stop: () => rulebook.stop(),
   };
 }

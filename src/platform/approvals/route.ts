@@ -66,6 +66,8 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 export interface SubjectRoute {
   /** Method and pattern of the path, by which a proposal finds its route again. */
   name: string;
+  /** The service that has it, or `platform`. */
+  owner: string;
   permission: string;
   summary: string;
   approval: Approval;

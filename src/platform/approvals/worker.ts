@@ -2,10 +2,34 @@
 import { Type } from 'typebox';
 import type { Scope } from '../db.ts';
 import { formatId } from '../ids.ts';
-import type { JobHandler } from '../job/job.ts';
+import type { JobHandler, JobTypes } from '../job/job.ts';
 import { attend, type Deciding } from './decide.ts';
 
 const PROPOSALS_A_LOOK = 100;
+
+/** Name of the job that attends to proposals about routes of a service, or of the platform itself. */
+export function attendingJob(owner: string): string {
+  return `${owner}.attend_proposals`;
+}
+
+/**
+ * A job for each of those whose routes proposals are about: a run goes to whichever process does the job, and one that has
+ * not the routes could carry out nothing (tests/four-eyes-apart.test.ts).
+ */
+export function attendingJobs(owners: readonly string[]): JobTypes {
+  return Object.fromEntries(
+    owners.map((owner) => [
+      attendingJob(owner),
+      {
+        meaning: `Expires proposals about what ${owner} does, and finishes what a process left half done about them`,
+        per: 'tenant',
+        schedule: 'when due',
+        retries: 3,
+        retry_after_s: 1,
+      } as const,
+    ]),
+  );
+}
 
 const DueRow = Type.Object({
   tenant_id: Type.String(),
@@ -13,11 +37,13 @@ const DueRow = Type.Object({
   id: Type.String(),
 });
 
-/** Attends to proposals about routes of this process, within about a second of when they are due. */
+/** Attends to proposals about routes, within about a second of when they are due. */
 export function attendProposals(deciding: Deciding, routes: () => readonly string[]): JobHandler {
   const { db } = deciding;
-  const due = () =>
-    db.rows(DueRow, 'select * from platform.due_proposals($1, $2)', [routes(), PROPOSALS_A_LOOK]);
+  const due = async () =>
+    routes().length === 0
+      ? []
+      : db.rows(DueRow, 'select * from platform.due_proposals($1, $2)', [routes(), PROPOSALS_A_LOOK]);
 
   return {
     async due() {

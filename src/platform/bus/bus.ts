@@ -13,8 +13,10 @@ export interface Subscriber {
   from: 'start' | 'now';
   /** Types it wants, as of a consumer. It may be given others all the same. */
   types: readonly string[];
-  /** As of a consumer. Kafka does not ask it. */
+  /** As of a consumer. */
   wants?: string;
+  /** Most events of one delivery; absent: some hundred. */
+  most?: number;
   /**
    * Given some events of one partition, in order. When it resolves they have taken effect or are held for later, and are
    * not delivered again save after a crash; when it throws they are delivered again after a pause.

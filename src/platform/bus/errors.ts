@@ -28,6 +28,12 @@ export const refuse = defineProblems({
     title: 'The consumer holds no such event',
     meaning: 'It was never held, has taken effect since, or belongs to another tenant or environment.',
   },
+  held_event_waiting: {
+    status: 409,
+    title: 'The event waits behind another',
+    meaning:
+      'Only an event that failed can be discarded. This one was not tried yet: it waits behind one of the same aggregate, which is to be redriven or discarded.',
+  },
   replay_too_large: {
     status: 422,
     title: 'Too many events to replay at once',

@@ -24,6 +24,8 @@ const permission = 'events:read';
 /** Streams of one process, and of one caller in it. */
 const MOST_STREAMS = 1_000;
 const MOST_STREAMS_OF_ONE = 10;
+/** How long a stream is kept whose reader takes nothing: four times as long as what is silent gets a comment. */
+const STALLED_MS = 60_000;
 
 /** @param watch a waker that is woken when events were carried, until it is given back */
 export function eventRoutes(options: {
@@ -168,6 +170,8 @@ export function eventRoutes(options: {
           throw error;
         }
         stream.once('close', end);
+        // Without a listener of its own the server closes the connection then.
+        reply.raw.setTimeout(STALLED_MS);
         return reply.type('text/event-stream').header('cache-control', 'no-store').send(stream);
       },
     );

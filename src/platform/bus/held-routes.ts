@@ -10,6 +10,8 @@ import { once } from '../once.ts';
 import { refuse } from './errors.ts';
 import {
   ConsumerName,
+  DiscardRequest,
+  discard,
   getHeld,
   HeldEvent,
   ListHeldQuery,
@@ -79,6 +81,31 @@ export function heldRoutes({ db, wake }: { db: Database; wake: () => void }): Fa
         request.audit({ subject: params.event_id, before, after });
         wake();
         return after;
+      },
+    );
+
+    app.post(
+      '/api/v2/consumers/:consumer/held-events/:event_id/discard',
+      {
+        config: { permission: 'held_events:discard' },
+        schema: {
+          summary: 'Give up an event that a consumer could not take',
+          description:
+            'It never takes effect there, and those that wait behind it go on. For one that failed, parked or not; one that only waits is refused. Answers the event as it was held; the reason stands in the audit trail. Done again, the event is not found.',
+          tags,
+          params: HeldParams,
+          body: DiscardRequest,
+          response: { 200: HeldEvent, ...refusals },
+        },
+      },
+      async (request) => {
+        const { caller, params, body } = request;
+        const held = await db.write(caller, (tx) =>
+          discard(tx, caller, params.consumer, uuidOf('evt', params.event_id)),
+        );
+        request.audit({ subject: params.event_id, before: held, after: { discarded: true, ...body } });
+        wake();
+        return held;
       },
     );
 

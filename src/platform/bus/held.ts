@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../cursor.ts';
 import type { Scope, Transaction } from '../db.ts';
+import { Text } from '../http.ts';
 import { formatId, Id } from '../ids.ts';
 import { refuse } from './errors.ts';
 import { subjectOf } from './event.ts';
@@ -133,6 +134,43 @@ export async function redrive(
     [scope.tenant_id, scope.environment, consumer, event_id],
   );
   return getHeld(tx, scope, consumer, event_id);
+}
+
+export const DiscardRequest = Type.Object(
+  {
+    reason: Text({
+      min: 1,
+      max: 1_000,
+      description: 'Why it is given up, for whoever reads the audit trail later',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+const DiscardedRow = Type.Object({ discarded: Type.Boolean() });
+
+/**
+ * Gives up an event that failed: it never takes effect, and those of its aggregate that wait behind it go on. Answers it as
+ * it was held.
+ */
+export async function discard(
+  tx: Transaction,
+  scope: Scope,
+  consumer: string,
+  event_id: string,
+): Promise<HeldEvent> {
+  const held = await getHeld(tx, scope, consumer, event_id);
+  const [row] = await tx.rows(DiscardedRow, 'select platform.discard_held_event($1, $2) as discarded', [
+    consumer,
+    event_id,
+  ]);
+  if (row?.discarded === true) return held;
+  // It took effect meanwhile, or it waits.
+  const now = await getHeld(tx, scope, consumer, event_id);
+  throw refuse(
+    'held_event_waiting',
+    `${now.event_id} waits behind another of ${now.subject} and has not been tried: discard or redrive the one that failed.`,
+  );
 }
 
 export const ReplayRequest = Type.Object(

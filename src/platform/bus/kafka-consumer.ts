@@ -29,9 +29,9 @@ const session_ms = 10_000;
 const heartbeat_ms = 1_000;
 const reopen_ms = 50;
 /** Messages of all partitions that wait in memory. */
-const read_ahead = 2_000;
+const read_ahead = 6_000;
 /** Messages of one delivery. */
-const batch_messages = 200;
+const batch_messages = 1_000;
 const backoff_ms = { first: 100, longest: 30_000 };
 
 type Stream = MessagesStream<Buffer, Buffer, Buffer, Buffer>;

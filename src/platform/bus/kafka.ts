@@ -4,11 +4,14 @@
  * wait in the log, and consumers go on where they were.
  */
 import type { FastifyBaseLogger } from 'fastify';
+import { Type } from 'typebox';
 import type { Database } from '../db.ts';
+import { parseId } from '../ids.ts';
 import type { Bus, Subscriber } from './bus.ts';
+import { isOfTypes } from './consumer.ts';
 import type { Event } from './event.ts';
 import { ensureTopic, groupLag, startGroupAtEnd } from './kafka-admin.ts';
-import { contentOf, eventOfContent } from './kafka-binding.ts';
+import { contentOf, eventOfContent, type Head, headOf } from './kafka-binding.ts';
 import type { KafkaSettings } from './kafka-client.ts';
 import { openConsumer } from './kafka-consumer.ts';
 import { openProducer, type StoredMessage } from './kafka-producer.ts';
@@ -16,6 +19,11 @@ import { openPostgresBus } from './postgres.ts';
 
 /** Name of what fills Kafka, among those who consume the log. */
 const FILLER = 'kafka';
+/** Events of one write: what it costs is waiting for the brokers, not what they are given. */
+const FILLED_AT_ONCE = 1_000;
+
+const ScopeRow = Type.Object({ tenant_id: Type.String(), environment: Type.String() });
+const wanting = { name: 'wanted-scopes', text: 'select * from platform.wanted_scopes($1, $2, $3)' };
 
 /** @param db of the role `platform`, with a connection for what fills Kafka */
 export async function openKafkaBus(options: {
@@ -61,12 +69,54 @@ export async function openKafkaBus(options: {
     });
   }
 
+  /**
+   * Of which a consumer has a use, as the log itself would have chosen them: most messages are of nobody's who listens, and
+   * are not read any further. Of what does not say so by its headers nothing is passed over.
+   */
+  async function wantedOf(
+    messages: readonly StoredMessage[],
+    { types, wants }: Pick<Subscriber, 'types' | 'wants'>,
+  ): Promise<StoredMessage[]> {
+    const ofTypes = messages
+      .map((message) => ({ message, head: headOf(message) }))
+      .filter(({ head }) => head === undefined || isOfTypes(types, head.type));
+    if (wants === undefined || ofTypes.length === 0) return ofTypes.map(({ message }) => message);
+    const scopes = new Map<string, { tenant_id: string; environment: string }>();
+    const nameOf = ({ tenantid, environment }: Head) => `${tenantid} ${environment}`;
+    for (const { head } of ofTypes) {
+      const tenant_id = head && parseId('ten', head.tenantid);
+      const isOne = head?.environment === 'sandbox' || head?.environment === 'live';
+      if (head === undefined || tenant_id === undefined || !isOne) continue;
+      scopes.set(nameOf(head), { tenant_id, environment: head.environment });
+    }
+    const asked = [...scopes.values()];
+    const rows = await db.rows(ScopeRow, wanting, [
+      wants,
+      asked.map(({ tenant_id }) => tenant_id),
+      asked.map(({ environment }) => environment),
+    ]);
+    const wanted = new Set(rows.map(({ tenant_id, environment }) => `${tenant_id} ${environment}`));
+    return ofTypes
+      .filter(({ head }) => {
+        const scope = head && scopes.get(nameOf(head));
+        return scope === undefined || wanted.has(`${scope.tenant_id} ${scope.environment}`);
+      })
+      .map(({ message }) => message);
+  }
+
   // Under the lock of the partition, so that two processes do not fill Kafka with one event and its successor crosswise.
-  const filling = await source.subscribe({ consumer: FILLER, from: 'start', types: ['*'], deliver: fill });
+  const filling = await source.subscribe({
+    consumer: FILLER,
+    from: 'start',
+    types: ['*'],
+    most: FILLED_AT_ONCE,
+    deliver: fill,
+  });
 
   return {
     name: 'kafka',
-    async subscribe({ consumer, from, deliver }: Subscriber) {
+    async subscribe(subscriber) {
+      const { consumer, from, deliver } = subscriber;
       // Known to the platform as any consumer is; how far it has come is what Kafka says.
       await db.run('select platform.register_consumer($1, false)', [consumer]);
       consumers.add(consumer);
@@ -79,7 +129,7 @@ export async function openKafkaBus(options: {
           if (from === 'now') await startGroupAtEnd(settings, group, topic);
         },
         deliver: async (messages) => {
-          const events = eventsOf(messages);
+          const events = eventsOf(await wantedOf(messages, subscriber));
           if (events.length > 0) await deliver(events);
         },
         onTrouble: (what, error) => log.warn({ err: error, consumer }, what),

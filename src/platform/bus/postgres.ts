@@ -10,7 +10,7 @@ import type { Bus, Subscriber } from './bus.ts';
 import { EventRow, eventOf } from './event.ts';
 import { openWaker, type Waker } from './wake.ts';
 
-/** Events of one delivery. */
+/** Events of one delivery, if it is not said otherwise. */
 const BATCH = 200;
 /**
  * Partitions that all consumers of a process take at a time beside the one that each may always have: while one waits for
@@ -51,9 +51,15 @@ export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger 
   let helpers = 0;
 
   /** Whether there was something to deliver. */
-  async function deliverOnce({ consumer, types, wants, deliver }: Subscriber): Promise<boolean> {
+  async function deliverOnce({
+    consumer,
+    types,
+    wants,
+    most = BATCH,
+    deliver,
+  }: Subscriber): Promise<boolean> {
     return db.across(async (tx) => {
-      const rows = await tx.rows(EventRow, claiming, [consumer, BATCH, types.map(likeOf), wants ?? null]);
+      const rows = await tx.rows(EventRow, claiming, [consumer, most, types.map(likeOf), wants ?? null]);
       const last = rows.at(-1);
       if (last === undefined) return false;
       await deliver(rows.map(eventOf));

@@ -4,6 +4,7 @@ import type { Caller } from '../access/caller.ts';
 import type { Database } from '../db.ts';
 import { Problem } from '../problem.ts';
 import type { EventCatalogue } from './catalogue.ts';
+import type { Event } from './event.ts';
 import { eventsAfter } from './feed.ts';
 import type { Waker } from './wake.ts';
 
@@ -11,6 +12,10 @@ const BATCH = 100;
 /** How often the caller's access is asked for anew, and a comment sent where there are no events: proxies end what is silent. */
 const CHECK_MS = 2_000;
 const HEARTBEAT_MS = 15_000;
+
+function textOf(event: Event, catalogue: EventCatalogue, caller: Caller): string {
+  return `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(catalogue.show(event, caller))}\n\n`;
+}
 
 /**
  * The events after a place as texts to send. Asks for the next when those before were taken: who reads slowly holds up
@@ -43,9 +48,11 @@ export async function* streamEvents(options: {
       }
       const place = after;
       const events = await db.read(caller, (tx) => eventsAfter(tx, caller, filters, place, BATCH));
-      for (const event of events) {
-        after = event.sequence;
-        yield `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(catalogue.show(event, caller))}\n\n`;
+      const last = events.at(-1);
+      if (last !== undefined) {
+        after = last.sequence;
+        // All at once: who took long over the last is asked for access before there are more.
+        yield events.map((event) => textOf(event, catalogue, caller)).join('');
         sentAt = performance.now();
       }
       if (events.length === BATCH) continue;

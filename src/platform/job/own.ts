@@ -12,13 +12,6 @@ const FAILED_KEPT_DAYS = 92;
 const BATCH = 10_000;
 
 export const ownJobs = {
-  'platform.attend_proposals': {
-    meaning: 'Expires proposals, and finishes what a process left half done about them',
-    per: 'tenant',
-    schedule: 'when due',
-    retries: 3,
-    retry_after_s: 1,
-  },
   'platform.forget_request_counts': {
     meaning: 'Removes counts of requests three months after their window',
     per: 'system',
