@@ -6,9 +6,10 @@ import { type Attempt, canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, Id } from '../../platform/ids.ts';
 import { once } from '../../platform/once.ts';
 import type { Secrets } from '../../platform/secret.ts';
+import { newHmacSecret } from '../../platform/webhook-signature.ts';
 import { refuse } from './errors.ts';
 import { getRecipient, lockRecipient } from './recipients.ts';
-import { newWebhookSecret, webhookSecretContext } from './webhook.ts';
+import { webhookSecretContext } from './webhook.ts';
 
 const WebhookSecret = Type.Object({ recipient_id: Id('rcp'), created_at: Type.String() });
 export const NewWebhookSecret = Type.Object({
@@ -37,7 +38,7 @@ export async function makeWebhookSecret(
   replayed: boolean;
 }> {
   const recipient_id = formatId('rcp', uuid);
-  const secret = newWebhookSecret();
+  const secret = newHmacSecret();
   const key = [caller.tenant_id, caller.environment, uuid];
   let before: Static<typeof WebhookSecret> | undefined;
   const { replayed } = await once(

@@ -1,19 +1,12 @@
 /** Messages posted to an address of the recipient's, signed as Standard Webhooks 1.0 say. */
-import { randomBytes } from 'node:crypto';
-import { Webhook } from 'standardwebhooks';
 import type { Outgoing } from '../../platform/outgoing.ts';
 import type { EncryptedColumn } from '../../platform/reencryption.ts';
 import type { Secrets } from '../../platform/secret.ts';
+import { signatureOf } from '../../platform/webhook-signature.ts';
 import { outcomeOfFailure, outcomeOfStatus } from './http-provider.ts';
 import type { Outcome, Provider } from './provider.ts';
 
-const SECRET_BYTES = 32;
 const GONE = 410;
-
-/** A secret as receivers are given it. */
-export function newWebhookSecret(): string {
-  return `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
-}
 
 /** What the secret of a recipient is encrypted in. */
 export function webhookSecretContext(
@@ -43,7 +36,7 @@ export function webhookSender({ outgoing, secrets }: { outgoing: Outgoing; secre
       return { kind: 'refused', reason: 'no_webhook_secret', detail };
     }
     const secret = secrets.decrypt(webhook_secret, webhookSecretContext(dispatch, recipient_id));
-    const timestamp = new Date();
+    const timestamp = Math.floor(Date.now() / 1_000);
     const body = JSON.stringify({
       type: `notification.${topic}`,
       timestamp: created_at,
@@ -56,8 +49,8 @@ export function webhookSender({ outgoing, secrets }: { outgoing: Outgoing; secre
         headers: {
           'content-type': 'application/json',
           'webhook-id': id,
-          'webhook-timestamp': String(Math.floor(timestamp.getTime() / 1_000)),
-          'webhook-signature': new Webhook(secret).sign(id, timestamp, body),
+          'webhook-timestamp': String(timestamp),
+          'webhook-signature': signatureOf([{ scheme: 'hmac', secret }], { id, timestamp, body }),
         },
         body,
       });

@@ -12,10 +12,11 @@ import { type Attempt, canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, Id, newUuid } from '../../platform/ids.ts';
 import { once } from '../../platform/once.ts';
 import type { Secrets } from '../../platform/secret.ts';
+import { SignatureScheme } from '../../platform/webhook-signature.ts';
 import { disable } from './disable.ts';
 import { refuse } from './errors.ts';
 import { arrange } from './order.ts';
-import { addSigningKey, Scheme } from './signing-key.ts';
+import { addSigningKey } from './signing-key.ts';
 
 const MAX_ENDPOINTS = 1_000;
 /** Keys that sign at a time: each is a signature in every request. */
@@ -60,7 +61,7 @@ export const EndpointRequest = Type.Object(
     application_id: Type.Optional(Id('app', 'The application whose endpoint it is')),
     ordered: Type.Optional(Ordered),
     personal_data: Type.Optional(PersonalData),
-    signature: Type.Optional(Scheme),
+    signature: Type.Optional(SignatureScheme),
   },
   { additionalProperties: false },
 );
@@ -84,7 +85,7 @@ export const RotationRequest = Type.Object(
         description: 'Seconds that the keys before it go on signing beside the new one',
       }),
     ),
-    signature: Type.Optional(Scheme),
+    signature: Type.Optional(SignatureScheme),
   },
   { additionalProperties: false },
 );
@@ -110,7 +111,7 @@ export const Endpoint = Type.Object({
   ),
   signing_keys: Type.Array(
     Type.Object({
-      scheme: Scheme,
+      scheme: SignatureScheme,
       public_key: Type.Optional(Type.String({ description: 'Of Ed25519, as `whpk_…`' })),
       created_at: Type.String(),
       expires_at: Type.Optional(Type.String({ description: 'Until when it signs beside the newest' })),
@@ -148,7 +149,12 @@ const Row = Type.Object({
   disabled_at: Nullable,
   failing_since: Nullable,
   signing_keys: Type.Array(
-    Type.Object({ scheme: Scheme, public_key: Nullable, created_at: Type.String(), expires_at: Nullable }),
+    Type.Object({
+      scheme: SignatureScheme,
+      public_key: Nullable,
+      created_at: Type.String(),
+      expires_at: Nullable,
+    }),
   ),
   created_at: Type.String(),
   created_by: Type.String(),

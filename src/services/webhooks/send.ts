@@ -5,8 +5,9 @@ import type { CloudEvent } from '../../platform/bus/event.ts';
 import { formatId } from '../../platform/ids.ts';
 import { type Outgoing, OutgoingRefused } from '../../platform/outgoing.ts';
 import type { Secrets } from '../../platform/secret.ts';
+import { SignatureScheme, type SigningKey, signatureOf } from '../../platform/webhook-signature.ts';
 import { viewers } from './enqueue.ts';
-import { Scheme, type SigningKey, signatureOf, signingKeyContext } from './signing-key.ts';
+import { signingKeyContext } from './signing-key.ts';
 
 /** A delivery that this process has claimed, with all that is needed to send it. */
 export const Claimed = Type.Object({
@@ -27,7 +28,7 @@ export const Claimed = Type.Object({
   ordered: Type.Boolean(),
   sees_personal_data: Type.Boolean(),
   signing_keys: Type.Union([
-    Type.Array(Type.Object({ id: Type.String(), scheme: Scheme, secret: Type.String() })),
+    Type.Array(Type.Object({ id: Type.String(), scheme: SignatureScheme, secret: Type.String() })),
     Type.Null(),
   ]),
 });
