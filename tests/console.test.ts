@@ -34,6 +34,12 @@ describe('the console', { skip }, () => {
       accounts: '/console/accounts',
       account: `/console/accounts/${await firstOf('/api/v2/accounts?q=Ana')}`,
       transfers: '/console/transfers',
+      'new-transfer': `/console/transfers/new?from=${await firstOf('/api/v2/accounts?q=Ana')}`,
+      holds: '/console/holds',
+      approvals: '/console/approvals',
+      'trial-balance': '/console/trial-balance',
+      'chart-of-accounts': '/console/chart-of-accounts',
+      integrity: '/console/integrity',
       transfer: `/console/transfers/${await firstOf('/api/v2/transfers')}`,
     };
   }

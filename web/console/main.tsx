@@ -3,7 +3,6 @@ import '@mantine/notifications/styles.css';
 import 'mantine-datatable/styles.css';
 import '../ui/ui.css';
 import { MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router/dom';
@@ -32,7 +31,6 @@ if (place === null) throw new Error('the document has no place for the console')
 await openLanguage();
 createRoot(place).render(
   <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
-    <Notifications position="bottom-right" />
     <QueryClientProvider client={queries}>
       <SelfProvider>
         <RouterProvider router={router} />

@@ -56,7 +56,11 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
       void queries.invalidateQueries();
       if (outcome.kind === 'proposed') tellProposed(outcome.proposal.id, t);
       else {
-        notifications.show({ message: `${title}: ${t('done')}`, color: 'teal' });
+        notifications.show({
+          message: `${title}: ${t('done')}`,
+          color: 'teal',
+          closeButtonProps: { 'aria-label': t('close') },
+        });
         onDone?.(outcome.answer);
       }
       close();
@@ -103,7 +107,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
 }
 
 /** Says that something waits for a second person, and where. */
-function tellProposed(proposal_id: string, t: ReturnType<typeof useUiWords>): void {
+export function tellProposed(proposal_id: string, t: ReturnType<typeof useUiWords>): void {
   notifications.show({
     title: t('proposed'),
     message: (
@@ -115,6 +119,7 @@ function tellProposed(proposal_id: string, t: ReturnType<typeof useUiWords>): vo
       </>
     ),
     color: 'orange',
+    closeButtonProps: { 'aria-label': t('close') },
     autoClose: 10_000,
   });
 }

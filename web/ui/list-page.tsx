@@ -204,9 +204,7 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
         <Loading />
       ) : sorted.length === 0 ? (
         <Paper withBorder>
-          <Empty action={isFiltered ? undefined : actions}>
-            {isFiltered ? t('nothing_found') : (empty ?? t('nothing'))}
-          </Empty>
+          <Empty>{isFiltered ? t('nothing_found') : (empty ?? t('nothing'))}</Empty>
         </Paper>
       ) : (
         <DataTable<RowOf<Path>>

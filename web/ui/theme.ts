@@ -1,4 +1,4 @@
-import { Badge, createTheme, type MantineColorsTuple } from '@mantine/core';
+import { Alert, Badge, createTheme, type MantineColorsTuple } from '@mantine/core';
 
 /** A deep, quiet green-blue; work is read against it all day. */
 const tide: MantineColorsTuple = [
@@ -14,6 +14,12 @@ const tide: MantineColorsTuple = [
   '#063b43',
 ];
 
+// What is light is darker than the library has it on a light ground, where its own cannot be read (WCAG 2.2, 1.4.3).
+const groundOf = (color: string) =>
+  `light-dark(var(--mantine-color-${color}-0), var(--mantine-color-${color}-light))`;
+const inkOf = (color: string) =>
+  `light-dark(color-mix(in srgb, var(--mantine-color-${color}-9), black 25%), var(--mantine-color-${color}-2))`;
+
 export const theme = createTheme({
   primaryColor: 'tide',
   primaryShade: { light: 7, dark: 5 },
@@ -27,16 +33,16 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   components: {
+    Alert: Alert.extend({
+      vars: (_theme, { variant = 'light', color }) =>
+        variant === 'light' && color !== undefined
+          ? { root: { '--alert-bg': groundOf(color), '--alert-color': inkOf(color) } }
+          : { root: {} },
+    }),
     Badge: Badge.extend({
-      // Darker than the library has it on a light ground, where its own cannot be read (WCAG 2.2, 1.4.3).
       vars: (_theme, { variant, color }) =>
         variant === 'light' && color !== undefined
-          ? {
-              root: {
-                '--badge-bg': `light-dark(var(--mantine-color-${color}-0), var(--mantine-color-${color}-light))`,
-                '--badge-color': `light-dark(color-mix(in srgb, var(--mantine-color-${color}-9), black 25%), var(--mantine-color-${color}-2))`,
-              },
-            }
+          ? { root: { '--badge-bg': groundOf(color), '--badge-color': inkOf(color) } }
           : { root: {} },
     }),
     Button: { defaultProps: { size: 'xs' } },

@@ -35,6 +35,7 @@ export const useUiWords = defineWords('ui', {
     filter: 'Filter',
     from: 'from',
     until: 'until',
+    amount_wrong: 'A number above zero with {{digits}} digits after the point at most',
   },
   pt: {
     copy: 'Copiar',
@@ -70,5 +71,6 @@ export const useUiWords = defineWords('ui', {
     filter: 'Filtrar',
     from: 'de',
     until: 'até',
+    amount_wrong: 'Um número acima de zero com até {{digits}} casas decimais',
   },
 });
