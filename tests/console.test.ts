@@ -35,6 +35,19 @@ describe('the console', { skip }, () => {
       account: `/console/accounts/${await firstOf('/api/v2/accounts?q=Ana')}`,
       transfers: '/console/transfers',
       transfer: `/console/transfers/${await firstOf('/api/v2/transfers')}`,
+      people: '/console/people',
+      person: `/console/people/${await firstOf('/api/v2/people')}`,
+      invitations: '/console/invitations',
+      grants: '/console/grants',
+      roles: '/console/roles',
+      role: '/console/roles/compliance',
+      keys: '/console/api-keys',
+      key: `/console/api-keys/${await firstOf('/api/v2/api-keys')}`,
+      applications: '/console/applications',
+      devices: '/console/devices',
+      audit: '/console/audit',
+      record: `/console/audit/${await firstOf('/api/v2/audit')}`,
+      me: '/console/me',
     };
   }
 

@@ -94,7 +94,7 @@ export async function openConsole(settings: Record<string, string> = {}): Promis
 export async function openPage(page: Page, path: string): Promise<void> {
   await page.goto(path);
   await page.waitForSelector('h1');
-  await page.waitForFunction('document.querySelector(\'[aria-busy="true"]\') === null');
+  await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
 }
 
 /** That nobody is kept from using a page: no finding of axe that is serious or worse, and nothing wider than the window. */

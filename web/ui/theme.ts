@@ -1,4 +1,4 @@
-import { Badge, createTheme, type MantineColorsTuple } from '@mantine/core';
+import { Alert, Badge, createTheme, type MantineColorsTuple } from '@mantine/core';
 
 /** A deep, quiet green-blue; work is read against it all day. */
 const tide: MantineColorsTuple = [
@@ -16,7 +16,7 @@ const tide: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: 'tide',
-  primaryShade: { light: 7, dark: 5 },
+  primaryShade: { light: 7, dark: 6 },
   colors: { tide },
   autoContrast: true,
   luminanceThreshold: 0.35,
@@ -39,12 +39,27 @@ export const theme = createTheme({
             }
           : { root: {} },
     }),
+    Alert: Alert.extend({
+      vars: (_theme, { variant, color }) =>
+        variant === 'light' && color !== undefined
+          ? {
+              root: {
+                '--alert-bg': `light-dark(var(--mantine-color-${color}-0), var(--mantine-color-${color}-light))`,
+                '--alert-color': `light-dark(color-mix(in srgb, var(--mantine-color-${color}-9), black 25%), var(--mantine-color-${color}-2))`,
+              },
+            }
+          : { root: {} },
+    }),
     Button: { defaultProps: { size: 'xs' } },
     TextInput: { defaultProps: { size: 'xs' } },
     NumberInput: { defaultProps: { size: 'xs' } },
     Select: { defaultProps: { size: 'xs' } },
     Textarea: { defaultProps: { size: 'xs' } },
     SegmentedControl: { defaultProps: { size: 'xs' } },
+    // What is scrolled by a finger or a wheel is scrolled by the keyboard, too (WCAG 2.2, 2.1.1).
+    TableScrollContainer: {
+      defaultProps: { scrollAreaProps: { viewportProps: { tabIndex: 0 } } },
+    },
     Tabs: { defaultProps: { keepMounted: false } },
     Modal: { defaultProps: { centered: true } },
   },
