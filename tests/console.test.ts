@@ -48,6 +48,17 @@ describe('the console', { skip }, () => {
       audit: '/console/audit',
       record: `/console/audit/${await firstOf('/api/v2/audit')}`,
       me: '/console/me',
+      endpoints: '/console/webhooks',
+      deliveries: '/console/webhook-deliveries',
+      events: '/console/events',
+      event: `/console/events/${await firstOf('/api/v2/events')}`,
+      held_events: '/console/held-events',
+      jobs: '/console/jobs',
+      job: '/console/jobs/ledger.expire_holds',
+      plans: '/console/plans',
+      plan: '/console/plans/standard',
+      settings: '/console/settings',
+      sandbox: '/console/sandbox',
     };
   }
 

@@ -14,10 +14,24 @@ const tide: MantineColorsTuple = [
   '#063b43',
 ];
 
+/** As the library has it, darker where it is filled: white is written on it (WCAG 2.2, 1.4.3). */
+const red: MantineColorsTuple = [
+  '#fff5f5',
+  '#ffe3e3',
+  '#ffc9c9',
+  '#ffa8a8',
+  '#ff8787',
+  '#ff6b6b',
+  '#d92b2b',
+  '#c92a2a',
+  '#b02525',
+  '#9b1c1c',
+];
+
 export const theme = createTheme({
   primaryColor: 'tide',
   primaryShade: { light: 7, dark: 6 },
-  colors: { tide },
+  colors: { tide, red },
   autoContrast: true,
   luminanceThreshold: 0.35,
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',

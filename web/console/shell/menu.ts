@@ -1,18 +1,28 @@
 /** What the console has, in the order of the menu: who may not see a page is not led to it. */
 import {
+  Activity,
   AppWindow,
   ArrowLeftRight,
   BadgeCheck,
+  Building2,
+  Cog,
+  FlaskConical,
+  Gauge,
   House,
   KeyRound,
   Landmark,
   type LucideIcon,
   Mail,
+  OctagonPause,
   ScrollText,
+  Send,
+  ServerCog,
+  Settings,
   ShieldCheck,
   Smartphone,
   UserRound,
   Users,
+  Webhook,
 } from 'lucide-react';
 import type { ShellWord } from './shell-words.ts';
 
@@ -54,6 +64,26 @@ export const menu: readonly MenuGroup[] = [
       { word: 'me', to: '/me', icon: UserRound },
     ],
   },
+  {
+    word: 'webhooks',
+    pages: [
+      { word: 'endpoints', to: '/webhooks', icon: Webhook, permission: 'webhooks:read', key: 'w' },
+      { word: 'deliveries', to: '/webhook-deliveries', icon: Send, permission: 'webhooks:read' },
+    ],
+  },
+  {
+    word: 'platform',
+    pages: [
+      { word: 'events', to: '/events', icon: Activity, permission: 'events:read', key: 'e' },
+      { word: 'held_events', to: '/held-events', icon: OctagonPause, permission: 'held_events:read' },
+      { word: 'jobs', to: '/jobs', icon: Cog, permission: 'jobs:read', key: 'j' },
+      { word: 'system_jobs', to: '/system-jobs', icon: ServerCog, permission: 'system_jobs:read' },
+      { word: 'tenants', to: '/tenants', icon: Building2, permission: 'tenants:read' },
+      { word: 'plans', to: '/plans', icon: Gauge, permission: 'plans:read' },
+      { word: 'settings', to: '/settings', icon: Settings, permission: 'tenant:read' },
+      { word: 'sandbox_tools', to: '/sandbox', icon: FlaskConical, permission: 'sandbox:read' },
+    ],
+  },
 ];
 
 /** Where the page of a thing is, by the prefix of its id. */
@@ -64,4 +94,8 @@ export const pageOfId: Readonly<Record<string, (id: string) => string>> = {
   key: (id) => `/api-keys/${id}`,
   app: (id) => `/applications/${id}`,
   aud: (id) => `/audit/${id}`,
+  whk: (id) => `/webhooks/${id}`,
+  dlv: (id) => `/webhook-deliveries/${id}`,
+  evt: (id) => `/events/${id}`,
+  ten: (id) => `/tenants/${id}`,
 };
