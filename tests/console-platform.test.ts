@@ -209,6 +209,57 @@ describe('the platform in the console', { skip }, () => {
     await context.close();
   });
 
+  test('a message says why it was sent or not; a draft of a template is seen as it will read, and published', async () => {
+    const Made = Type.Object({ id: Type.String() });
+    const recipient = Value.Parse(
+      Made,
+      await console_.ask('POST', '/api/v2/notifications/recipients', {
+        kind: 'staff',
+        name: 'Rita Campos',
+        email: 'rita@banco-exemplo.example',
+      }),
+    );
+    const template = Value.Parse(
+      Made,
+      await console_.ask('POST', '/api/v2/notifications/templates', {
+        topic: 'announcement',
+        channel: 'email',
+        language: 'en',
+        subject: 'News of the house',
+        text: 'Dear reader: {{ message }}',
+      }),
+    );
+    await console_.ask('POST', '/api/v2/notifications/messages', {
+      recipient_id: recipient.id,
+      topic: 'announcement',
+      data: { title: 'Closed on Monday', message: 'We are closed on Monday.' },
+    });
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, `/console/recipients/${recipient.id}`);
+    await page.getByRole('heading', { name: 'Rita Campos' }).waitFor();
+    await assertUsable(page);
+    await page.getByRole('row', { name: /announcement E-mail/ }).click();
+    await page.getByRole('heading', { name: 'Why it was sent or not' }).waitFor();
+    await page.getByText('We are closed on Monday.').first().waitFor();
+    await assertUsable(page);
+    await openPage(page, `/console/templates/${template.id}`);
+    await page.getByText('Dear reader: {{ message }}').waitFor();
+    await page.getByText(/^Dear reader: (?!\{)/).waitFor();
+    await assertUsable(page);
+    await button(page, 'Publish').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click();
+    await main(page).getByText('published', { exact: true }).waitFor();
+    assert.equal(await button(page, 'Publish').count(), 0);
+    await openPage(page, '/console/templates');
+    await button(page, 'Preview').click();
+    await page
+      .getByRole('dialog')
+      .getByText(/Dear reader/)
+      .waitFor();
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
   test('a plan is created, edited and disabled', async () => {
     const { page, context, complaints } = await console_.signIn('alice');
     await openPage(page, '/console/plans');

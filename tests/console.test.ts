@@ -59,6 +59,9 @@ describe('the console', { skip }, () => {
       plan: '/console/plans/standard',
       settings: '/console/settings',
       sandbox: '/console/sandbox',
+      messages: '/console/messages',
+      templates: '/console/templates',
+      recipients: '/console/recipients',
     };
   }
 

@@ -6,6 +6,8 @@ import {
   BadgeCheck,
   Building2,
   Cog,
+  Contact,
+  FileText,
   FlaskConical,
   Gauge,
   House,
@@ -13,6 +15,7 @@ import {
   Landmark,
   type LucideIcon,
   Mail,
+  MessageSquare,
   OctagonPause,
   ScrollText,
   Send,
@@ -72,6 +75,14 @@ export const menu: readonly MenuGroup[] = [
     ],
   },
   {
+    word: 'notifications',
+    pages: [
+      { word: 'messages', to: '/messages', icon: MessageSquare, permission: 'notifications:read' },
+      { word: 'templates', to: '/templates', icon: FileText, permission: 'notifications:read' },
+      { word: 'recipients', to: '/recipients', icon: Contact, permission: 'notifications:read' },
+    ],
+  },
+  {
     word: 'platform',
     pages: [
       { word: 'events', to: '/events', icon: Activity, permission: 'events:read', key: 'e' },
@@ -98,4 +109,7 @@ export const pageOfId: Readonly<Record<string, (id: string) => string>> = {
   dlv: (id) => `/webhook-deliveries/${id}`,
   evt: (id) => `/events/${id}`,
   ten: (id) => `/tenants/${id}`,
+  msg: (id) => `/messages/${id}`,
+  tpl: (id) => `/templates/${id}`,
+  rcp: (id) => `/recipients/${id}`,
 };
