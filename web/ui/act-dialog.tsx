@@ -14,7 +14,7 @@ import type { Call } from './call.ts';
 import { Refused } from './states.tsx';
 import { useUiWords } from './ui-words.ts';
 
-interface ActDialogProps<Answer> {
+export interface ActDialogProps<Answer> {
   opened: boolean;
   onClose: () => void;
   title: string;
@@ -29,6 +29,7 @@ interface ActDialogProps<Answer> {
   /** The same as code. */
   call?: Call;
   onDone?: (answer: Answer) => void;
+  size?: 'md' | 'lg' | 'xl';
   children?: ReactNode;
 }
 
@@ -44,6 +45,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
     run,
     call,
     onDone,
+    size = 'md',
     children,
   } = props;
   const t = useUiWords();
@@ -80,7 +82,13 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
     if (isReady) doing.mutate();
   };
   return (
-    <Modal opened={opened} onClose={close} title={title} closeButtonProps={{ 'aria-label': t('close') }}>
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={title}
+      size={size}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       <form onSubmit={submit}>
         <Stack gap="sm">
           {consequence !== undefined && <Text size="sm">{consequence}</Text>}

@@ -19,11 +19,24 @@ const groundOf = (color: string) =>
   `light-dark(var(--mantine-color-${color}-0), var(--mantine-color-${color}-light))`;
 const inkOf = (color: string) =>
   `light-dark(color-mix(in srgb, var(--mantine-color-${color}-9), black 25%), var(--mantine-color-${color}-2))`;
+/** As the library has it, darker where it is filled: white is written on it (WCAG 2.2, 1.4.3). */
+const red: MantineColorsTuple = [
+  '#fff5f5',
+  '#ffe3e3',
+  '#ffc9c9',
+  '#ffa8a8',
+  '#ff8787',
+  '#ff6b6b',
+  '#d92b2b',
+  '#c92a2a',
+  '#b02525',
+  '#9b1c1c',
+];
 
 export const theme = createTheme({
   primaryColor: 'tide',
-  primaryShade: { light: 7, dark: 5 },
-  colors: { tide },
+  primaryShade: { light: 7, dark: 6 },
+  colors: { tide, red },
   autoContrast: true,
   luminanceThreshold: 0.35,
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',
@@ -51,6 +64,10 @@ export const theme = createTheme({
     Select: { defaultProps: { size: 'xs' } },
     Textarea: { defaultProps: { size: 'xs' } },
     SegmentedControl: { defaultProps: { size: 'xs' } },
+    // What is scrolled by a finger or a wheel is scrolled by the keyboard, too (WCAG 2.2, 2.1.1).
+    TableScrollContainer: {
+      defaultProps: { scrollAreaProps: { viewportProps: { tabIndex: 0 } } },
+    },
     Tabs: { defaultProps: { keepMounted: false } },
     Modal: { defaultProps: { centered: true } },
   },
