@@ -1,5 +1,5 @@
 /** An amount of money as it is typed: a decimal number with no more digits than its currency has. */
-import { TextInput } from '@mantine/core';
+import { Text, TextInput } from '@mantine/core';
 import { useUiWords } from './ui-words.ts';
 
 /** How many digits a currency has after the point. */
@@ -42,7 +42,11 @@ export function AmountInput({
       autoComplete="off"
       value={typed}
       onChange={(event) => onType(event.currentTarget.value)}
-      rightSection={currency}
+      rightSection={
+        <Text span size="xs" c="dimmed">
+          {currency}
+        </Text>
+      }
       rightSectionWidth={48}
       error={isWrong ? t('amount_wrong', { digits: exponentOf(currency) }) : undefined}
     />

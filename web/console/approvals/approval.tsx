@@ -13,8 +13,11 @@ import { Moment, Money } from '../../ui/figures.tsx';
 import { HistoryButton } from '../../ui/history.tsx';
 import { Permitted, useMay, useSelf } from '../../ui/self.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
+import { AccountLink } from '../ledger/account-link.tsx';
 import { ProposalStatus } from './approvals.tsx';
 import { useApprovalsWords } from './approvals-words.ts';
+
+const ACCOUNT_IDS = /acc_[0-7][0-9a-hjkmnp-tv-z]{25}/g;
 
 type Proposal = BodyOf<'/api/v2/proposals/{proposal_id}'>;
 
@@ -40,6 +43,12 @@ function ProposalPage() {
   const proposal = found.data;
   const isOwn = [proposal.proposed_by.id, proposal.on_behalf_of?.id].includes(principal.id);
   const isPending = proposal.status === 'pending';
+  /** Accounts that are named in what was asked: people know them by their names. */
+  const accounts = [
+    ...new Set(
+      `${proposal.request.url} ${JSON.stringify(proposal.request.body ?? '')}`.match(ACCOUNT_IDS) ?? [],
+    ),
+  ];
   return (
     <Stack gap="sm">
       <ThingHead
@@ -97,6 +106,13 @@ function ProposalPage() {
         <Text size="sm" ff="monospace" style={{ overflowWrap: 'anywhere' }}>
           {proposal.request.method} {proposal.request.url}
         </Text>
+        {accounts.length > 0 && (
+          <Group gap="md">
+            {accounts.map((id) => (
+              <AccountLink key={id} id={id} />
+            ))}
+          </Group>
+        )}
         {proposal.request.body !== undefined && (
           <Code block tabIndex={0}>
             {JSON.stringify(proposal.request.body, null, 2)}
