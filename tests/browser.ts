@@ -46,7 +46,8 @@ export async function openVisit(
   },
 ): Promise<Visit> {
   const { viewport, colorScheme = 'light', others = [] } = options;
-  const context = await browser.newContext({ viewport, colorScheme, baseURL });
+  // What still fades in cannot be judged.
+  const context = await browser.newContext({ viewport, colorScheme, baseURL, reducedMotion: 'reduce' });
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

@@ -15,7 +15,7 @@ export type ActPath<Does extends Method> = {
 }[keyof paths];
 
 /** What is sent to do it. */
-type ActBody<Path extends keyof paths, Does extends Method> =
+export type ActBody<Path extends keyof paths, Does extends Method> =
   OperationOf<Path, Does> extends { requestBody?: { content: { 'application/json': infer Body } } }
     ? Body
     : undefined;

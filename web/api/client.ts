@@ -65,11 +65,11 @@ export function addressOf({ path, ids = {}, query = {} }: Omit<Sent, 'method'>):
 }
 
 /**
- * Sends a request and returns what was answered: JSON as text, or nothing.
+ * Sends a request and returns what was answered, JSON as text or nothing, and the version of it.
  *
  * @throws ApiProblem where the server refuses
  */
-export async function send(sent: Sent): Promise<{ status: number; text: string }> {
+export async function send(sent: Sent): Promise<{ status: number; text: string; etag: string }> {
   const response = await fetch(addressOf(sent), {
     method: sent.method,
     headers: {
@@ -81,7 +81,7 @@ export async function send(sent: Sent): Promise<{ status: number; text: string }
     ...(sent.body === undefined ? {} : { body: JSON.stringify(sent.body) }),
   });
   const text = await response.text();
-  if (response.ok) return { status: response.status, text };
+  if (response.ok) return { status: response.status, text, etag: response.headers.get('etag') ?? '' };
   if (response.status === 401) {
     location.assign(`/identity/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
@@ -114,4 +114,18 @@ export async function get<Path extends GetPath>(
   const { text } = await send({ method: 'GET', path, ...asked });
   const body: BodyOf<Path> = JSON.parse(text);
   return body;
+}
+
+/**
+ * As `get`, with the version that was read, for whoever edits it.
+ *
+ * @throws ApiProblem where the server refuses
+ */
+export async function getTagged<Path extends GetPath>(
+  path: Path,
+  asked: Pick<Sent, 'ids'> = {},
+): Promise<{ body: BodyOf<Path>; etag: string }> {
+  const { text, etag } = await send({ method: 'GET', path, ...asked });
+  const body: BodyOf<Path> = JSON.parse(text);
+  return { body, etag };
 }

@@ -3,8 +3,8 @@ import '@mantine/notifications/styles.css';
 import 'mantine-datatable/styles.css';
 import '../ui/ui.css';
 import { MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { lazy, Suspense } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router/dom';
 import { ApiProblem } from '../api/client.ts';
@@ -12,6 +12,12 @@ import { SelfProvider } from '../ui/self.tsx';
 import { theme } from '../ui/theme.ts';
 import { openLanguage } from '../ui/words.ts';
 import { router } from './routes.tsx';
+
+const Guest = lazy(() => import('./access/guest.tsx'));
+/** The pages of those who are not signed in yet. */
+const guestPage = (['welcome', 'new-password'] as const).find(
+  (page) => location.pathname === `/console/${page}`,
+);
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -32,11 +38,16 @@ if (place === null) throw new Error('the document has no place for the console')
 await openLanguage();
 createRoot(place).render(
   <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
-    <Notifications position="bottom-right" />
     <QueryClientProvider client={queries}>
-      <SelfProvider>
-        <RouterProvider router={router} />
-      </SelfProvider>
+      {guestPage === undefined ? (
+        <SelfProvider>
+          <RouterProvider router={router} />
+        </SelfProvider>
+      ) : (
+        <Suspense>
+          <Guest page={guestPage} />
+        </Suspense>
+      )}
     </QueryClientProvider>
   </MantineProvider>,
 );

@@ -14,7 +14,7 @@ import type { Call } from './call.ts';
 import { Refused } from './states.tsx';
 import { useUiWords } from './ui-words.ts';
 
-interface ActDialogProps<Answer> {
+export interface ActDialogProps<Answer> {
   opened: boolean;
   onClose: () => void;
   title: string;
@@ -29,6 +29,7 @@ interface ActDialogProps<Answer> {
   /** The same as code. */
   call?: Call;
   onDone?: (answer: Answer) => void;
+  size?: 'md' | 'lg' | 'xl';
   children?: ReactNode;
 }
 
@@ -44,6 +45,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
     run,
     call,
     onDone,
+    size = 'md',
     children,
   } = props;
   const t = useUiWords();
@@ -56,7 +58,11 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
       void queries.invalidateQueries();
       if (outcome.kind === 'proposed') tellProposed(outcome.proposal.id, t);
       else {
-        notifications.show({ message: `${title}: ${t('done')}`, color: 'teal' });
+        notifications.show({
+          message: `${title}: ${t('done')}`,
+          color: 'teal',
+          closeButtonProps: { 'aria-label': t('close') },
+        });
         onDone?.(outcome.answer);
       }
       close();
@@ -76,7 +82,13 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
     if (isReady) doing.mutate();
   };
   return (
-    <Modal opened={opened} onClose={close} title={title} closeButtonProps={{ 'aria-label': t('close') }}>
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={title}
+      size={size}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       <form onSubmit={submit}>
         <Stack gap="sm">
           {consequence !== undefined && <Text size="sm">{consequence}</Text>}
@@ -103,7 +115,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
 }
 
 /** Says that something waits for a second person, and where. */
-function tellProposed(proposal_id: string, t: ReturnType<typeof useUiWords>): void {
+export function tellProposed(proposal_id: string, t: ReturnType<typeof useUiWords>): void {
   notifications.show({
     title: t('proposed'),
     message: (
@@ -115,6 +127,7 @@ function tellProposed(proposal_id: string, t: ReturnType<typeof useUiWords>): vo
       </>
     ),
     color: 'orange',
+    closeButtonProps: { 'aria-label': t('close') },
     autoClose: 10_000,
   });
 }

@@ -70,7 +70,8 @@ export default function Chart({ label, series, axis, height = 220, format }: Cha
       },
       yAxis: {
         type: 'value',
-        scale: true,
+        // What bars mean is their length.
+        scale: series.every(({ kind }) => kind === 'line'),
         axisLabel: {
           color: color('--mantine-color-dimmed'),
           ...(format === undefined ? {} : { formatter: (value: number) => format(value) }),

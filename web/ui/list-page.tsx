@@ -46,7 +46,8 @@ interface Filter {
   label: string;
   /** What it can be; any text or day if absent. */
   choices?: readonly { value: string; label: string }[];
-  kind?: 'text' | 'day';
+  /** A day is asked for as it is, or as the moment at which it begins or ends where the reader is. */
+  kind?: 'text' | 'day' | 'day_begins' | 'day_ends';
 }
 
 interface ListProps<Path extends ListPath> {
@@ -98,7 +99,9 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
   const navigate = useNavigate();
   const [search, setSearch] = useSearchParams();
   const asked = Object.fromEntries(
-    filters.map(({ name }) => [name, search.get(name) ?? '']).filter(([, value]) => value !== ''),
+    filters
+      .map((filter) => [filter.name, askedBy(filter, search.get(filter.name) ?? '')])
+      .filter(([, value]) => value !== ''),
   );
   const cursor = search.get('cursor') ?? '';
   const query = { ...fixed, ...asked, limit: LIMIT, ...(cursor === '' ? {} : { cursor }) };
@@ -204,9 +207,7 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
         <Loading />
       ) : sorted.length === 0 ? (
         <Paper withBorder>
-          <Empty action={isFiltered ? undefined : actions}>
-            {isFiltered ? t('nothing_found') : (empty ?? t('nothing'))}
-          </Empty>
+          <Empty>{isFiltered ? t('nothing_found') : (empty ?? t('nothing'))}</Empty>
         </Paper>
       ) : (
         <DataTable<RowOf<Path>>
@@ -278,6 +279,14 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
   );
 }
 
+/** What the API is asked by what stands in the address. */
+function askedBy({ kind }: Filter, value: string): string {
+  const day = /^(\d{4})-(\d\d)-(\d\d)$/.exec(value);
+  if (day === null || (kind !== 'day_begins' && kind !== 'day_ends')) return value;
+  const [year = 0, month = 1, date = 1] = day.slice(1).map(Number);
+  return new Date(year, month - 1, date + (kind === 'day_ends' ? 1 : 0)).toISOString();
+}
+
 function sortRows<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
@@ -305,6 +314,7 @@ function FilterField({
   onChange: (value: string) => void;
 }) {
   const t = useUiWords();
+  const isDay = filter.kind?.startsWith('day') === true;
   const [typed, setTyped] = useState(value);
   // The address changed by other means: back, or a link.
   useEffect(() => setTyped(value), [value]);
@@ -330,10 +340,10 @@ function FilterField({
   return (
     <TextInput
       label={filter.label}
-      type={filter.kind === 'day' ? 'date' : 'text'}
+      type={isDay ? 'date' : 'text'}
       value={typed}
       onChange={(event) => setTyped(event.currentTarget.value)}
-      w={filter.kind === 'day' ? 150 : 200}
+      w={isDay ? 150 : 200}
     />
   );
 }

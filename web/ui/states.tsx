@@ -10,7 +10,7 @@ export function Loading() {
   const t = useUiWords();
   return (
     <Center mih={160} aria-busy="true">
-      <Loader size="sm" aria-label={t('loading')} />
+      <Loader size="sm" role="status" aria-label={t('loading')} />
     </Center>
   );
 }

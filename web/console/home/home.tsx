@@ -82,7 +82,7 @@ function Attention() {
         { label: t('parked'), count: parked, to: '/held-events?state=parked' },
         { label: t('failing_webhooks'), count: webhooks, to: '/webhooks' },
         { label: t('failed_jobs'), count: jobs, to: '/jobs' },
-        { label: t('limits_near'), count: limits, to: '/limits' },
+        { label: t('limits_near'), count: limits, to: '/me' },
       ].filter(({ count }) => count > 0);
     },
   });

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Snowflake } from 'lucide-react';
 import { type ReactNode, useMemo } from 'react';
-import { useParams } from 'react-router';
+import { Link, useParams } from 'react-router';
 import { act } from '../../api/act.ts';
 import { type BodyOf, get } from '../../api/client.ts';
 import { listRows } from '../../api/lists.ts';
@@ -49,6 +49,7 @@ function AccountPage() {
         badge={<AccountStatus status={account.status} />}
         actions={
           <>
+            <PayButton account={account} />
             <FreezeButton account={account} />
             <HistoryButton subject={account.id} />
             <ApiCallButton
@@ -99,6 +100,17 @@ function AccountPage() {
         </Tabs.Panel>
       </Tabs>
     </Stack>
+  );
+}
+
+function PayButton({ account }: { account: Account }) {
+  const t = useLedgerWords();
+  const may = useMay();
+  if (account.status !== 'open' || !may('transfers:post')) return null;
+  return (
+    <Button component={Link} to={`/transfers/new?from=${account.id}`}>
+      {t('new_transfer')}
+    </Button>
   );
 }
 

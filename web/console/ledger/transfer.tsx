@@ -1,6 +1,6 @@
-import { Anchor, Badge, Group, Stack, Table, Text } from '@mantine/core';
+import { Badge, Group, Stack, Table } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Link, useParams } from 'react-router';
+import { useParams } from 'react-router';
 import { get } from '../../api/client.ts';
 import { ApiCallButton } from '../../ui/api-call.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
@@ -9,7 +9,9 @@ import { DayText, Moment, Money } from '../../ui/figures.tsx';
 import { HistoryButton } from '../../ui/history.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
+import { AccountLink } from './account-link.tsx';
 import { useLedgerWords } from './ledger-words.ts';
+import { ReverseButton } from './reverse.tsx';
 
 export function Page() {
   return (
@@ -42,6 +44,7 @@ function TransferPage() {
         }
         actions={
           <>
+            <ReverseButton transfer={transfer} />
             <HistoryButton subject={transfer.id} />
             <ApiCallButton calls={[{ method: 'GET', path: `/api/v2/transfers/${transfer.id}` }]} />
           </>
@@ -122,26 +125,5 @@ function TransferPage() {
         </Table.ScrollContainer>
       </Section>
     </Stack>
-  );
-}
-
-/** The name of an account, where one may see it, and its id otherwise. */
-export function AccountLink({ id }: { id: string }) {
-  const account = useQuery({
-    queryKey: ['account', id],
-    queryFn: () => get('/api/v2/accounts/{account_id}', { ids: { account_id: id } }),
-    retry: false,
-  });
-  return (
-    <Group gap={6} wrap="nowrap">
-      {account.data !== undefined && (
-        <Anchor component={Link} to={`/accounts/${id}`} size="sm">
-          {account.data.name}
-        </Anchor>
-      )}
-      <Text span size="xs" visibleFrom="sm">
-        <CopyId id={id} short {...(account.data === undefined ? { to: `/accounts/${id}` } : {})} />
-      </Text>
-    </Group>
   );
 }

@@ -3,7 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import '@mantine/spotlight/styles.css';
 import { createSpotlight, Spotlight } from '@mantine/spotlight';
 import { useQuery } from '@tanstack/react-query';
-import { Hash, Landmark, Search } from 'lucide-react';
+import { Hash, KeyRound, Landmark, Search, Users } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { useNavigate } from 'react-router';
 import { listRows } from '../../api/lists.ts';
@@ -12,26 +12,59 @@ import { menu, pageOfId } from './menu.ts';
 import { useShellWords } from './shell-words.ts';
 
 const TYPING_MS = 200;
+const THING_ID = /^([a-z]+)_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 const [store, palette] = createSpotlight();
 
 /** Opened as soon as it is there: it is loaded when it is first asked for. */
 export default function Palette({ asked }: { asked: number }) {
-  useEffect(() => {
-    if (asked > 0) palette.open();
-  }, [asked]);
   const t = useShellWords();
   const navigate = useNavigate();
   const may = useMay();
   const [typed, setTyped] = useState('');
+  useEffect(() => {
+    if (asked === 0) return;
+    // Cleared here, and not when it closes: what is typed into the next one could be lost to that.
+    setTyped('');
+    palette.open();
+  }, [asked]);
   const [wanted] = useDebouncedValue(typed.trim(), TYPING_MS);
-  const accounts = useQuery({
+  const isWord = wanted.length >= 2 && !THING_ID.test(wanted.toLowerCase());
+  const found = useQuery({
     queryKey: ['palette', wanted],
-    queryFn: () => listRows('/api/v2/accounts', { q: wanted, limit: '7' }),
-    enabled: wanted.length >= 2 && may('accounts:read') && !/^[a-z]+_[0-9a-z]{26}$/.test(wanted),
+    enabled: isWord,
+    queryFn: async () => {
+      const query = { q: wanted, limit: '5' };
+      const [accounts, keys, people] = await Promise.all([
+        may('accounts:read') ? listRows('/api/v2/accounts', query) : { data: [] },
+        may('api_keys:read') ? listRows('/api/v2/api-keys', query) : { data: [] },
+        may('people:read') ? listRows('/api/v2/people', query) : { data: [] },
+      ]);
+      return [
+        {
+          word: 'accounts' as const,
+          icon: Landmark,
+          things: accounts.data.map(({ id, name, chart_code, currency }) => ({
+            id,
+            label: name,
+            description: `${chart_code} · ${currency} · ${id}`,
+          })),
+        },
+        {
+          word: 'api_keys' as const,
+          icon: KeyRound,
+          things: keys.data.map(({ id, label }) => ({ id, label, description: id })),
+        },
+        {
+          word: 'people' as const,
+          icon: Users,
+          things: people.data.map(({ id, name, email }) => ({ id, label: name, description: email })),
+        },
+      ].filter(({ things }) => things.length > 0);
+    },
   });
   const text = typed.trim().toLowerCase();
-  const prefix = /^([a-z]+)_[0-9a-hjkmnp-tv-z]{26}$/.exec(text)?.[1];
+  const prefix = THING_ID.exec(text)?.[1];
   const byId = prefix === undefined ? undefined : pageOfId[prefix]?.(text);
   const pages = menu
     .flatMap((group) => group.pages)
@@ -41,13 +74,13 @@ export default function Palette({ asked }: { asked: number }) {
     setTyped('');
     void navigate(to);
   };
-  const found = wanted.length >= 2 ? (accounts.data?.data ?? []) : [];
+  const groups = isWord ? (found.data ?? []) : [];
   return (
     <Spotlight.Root
       store={store}
       query={typed}
       onQueryChange={setTyped}
-      onSpotlightClose={() => setTyped('')}
+      clearQueryOnClose={false}
       shortcut={null}
       maxHeight={420}
       scrollable
@@ -65,19 +98,19 @@ export default function Palette({ asked }: { asked: number }) {
             onClick={go(byId)}
           />
         )}
-        {found.length > 0 && (
-          <Spotlight.ActionsGroup label={t('accounts')}>
-            {found.map((account) => (
+        {groups.map(({ word, icon: Icon, things }) => (
+          <Spotlight.ActionsGroup key={word} label={t(word)}>
+            {things.map(({ id, label, description }) => (
               <Spotlight.Action
-                key={account.id}
-                label={account.name}
-                description={`${account.chart_code} · ${account.currency} · ${account.id}`}
-                leftSection={<Landmark size={16} />}
-                onClick={go(`/accounts/${account.id}`)}
+                key={id}
+                label={label}
+                description={description}
+                leftSection={<Icon size={16} />}
+                onClick={go(pageOfId[id.slice(0, id.indexOf('_'))]?.(id) ?? '/')}
               />
             ))}
           </Spotlight.ActionsGroup>
-        )}
+        ))}
         {pages.length > 0 && (
           <Spotlight.ActionsGroup label={t('pages')}>
             {pages.map(({ word, to, icon: Icon }) => (
@@ -85,7 +118,7 @@ export default function Palette({ asked }: { asked: number }) {
             ))}
           </Spotlight.ActionsGroup>
         )}
-        {byId === undefined && found.length === 0 && pages.length === 0 && !accounts.isFetching && (
+        {byId === undefined && groups.length === 0 && pages.length === 0 && !found.isFetching && (
           <Spotlight.Empty>{t('nothing_found')}</Spotlight.Empty>
         )}
       </Spotlight.ActionsList>

@@ -19,6 +19,7 @@ import {
   VisuallyHidden,
 } from '@mantine/core';
 import { useDisclosure, useHotkeys } from '@mantine/hooks';
+import { Notifications } from '@mantine/notifications';
 import { Languages, LogOut, Moon, Search, Sun, TriangleAlert, UserRound } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Outlet, useLocation, useNavigate } from 'react-router';
@@ -91,6 +92,8 @@ export function Shell() {
       padding={{ base: 'sm', sm: 'md' }}
       className={environment === 'live' ? 'live' : ''}
     >
+      {/* Within the router: some of them lead somewhere. */}
+      <Notifications position="bottom-right" />
       <a className="skip" href="#content">
         {t('skip')}
       </a>
@@ -178,7 +181,9 @@ function Navigation() {
             )}
             {seen.map(({ word: label, to, icon: Icon }) => {
               const isActive =
-                to === '/' ? pathname === '/' : pathname === to || pathname.startsWith(`${to}/`);
+                to === '/'
+                  ? pathname === '/'
+                  : pathname === to || (pathname.startsWith(`${to}/`) && !isInMenu(pathname));
               return (
                 <NavLink
                   key={to}
@@ -198,6 +203,11 @@ function Navigation() {
       })}
     </Stack>
   );
+}
+
+/** Whether the menu leads to a page itself, and not only to one above it. */
+function isInMenu(pathname: string): boolean {
+  return menu.some(({ pages }) => pages.some(({ to }) => to === pathname));
 }
 
 /** Which environment one acts in; everything on the screen belongs to it. */

@@ -1,0 +1,128 @@
+import { Badge, Group, Stack, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Pencil, Trash2 } from 'lucide-react';
+import { useNavigate, useParams } from 'react-router';
+import { act } from '../../api/act.ts';
+import { getTagged } from '../../api/client.ts';
+import { ActButton, FormButton } from '../../ui/act-button.tsx';
+import { ApiCallButton } from '../../ui/api-call.tsx';
+import { Facts, Section, ThingHead } from '../../ui/facts.tsx';
+import { Moment } from '../../ui/figures.tsx';
+import { HistoryButton } from '../../ui/history.tsx';
+import { Permitted, useMay } from '../../ui/self.tsx';
+import { Loading, Refused } from '../../ui/states.tsx';
+import { IdLink } from '../shell/id-link.tsx';
+import { useAccessWords } from './access-words.ts';
+import { GrantsOfRole } from './grants.tsx';
+import { byResource } from './permission-picker.tsx';
+import { RoleDialog } from './role-dialog.tsx';
+
+export function Page() {
+  return (
+    <Permitted permission="roles:read">
+      <RolePage />
+    </Permitted>
+  );
+}
+
+function RolePage() {
+  const t = useAccessWords();
+  const may = useMay();
+  const navigate = useNavigate();
+  const { role: name = '' } = useParams();
+  const ids = { role: name };
+  const found = useQuery({
+    queryKey: ['role', name],
+    queryFn: () => getTagged('/api/v2/roles/{role}', { ids }),
+    // A role that was deleted is looked for no more.
+    retry: false,
+  });
+  if (found.isError) return <Refused error={found.error} retry={() => void found.refetch()} />;
+  if (found.data === undefined) return <Loading />;
+  const { body: role, etag } = found.data;
+  return (
+    <Stack gap="sm">
+      <ThingHead
+        title={role.name.replaceAll('_', ' ')}
+        id={role.name}
+        badge={
+          <Badge size="sm" variant="light" color={role.predefined ? 'gray' : 'tide'}>
+            {t(role.predefined ? 'predefined' : 'own')}
+          </Badge>
+        }
+        actions={
+          <>
+            {!role.predefined && (
+              <>
+                <FormButton permission="roles:edit" label={t('edit')} icon={<Pencil size={14} />}>
+                  {(close) => <RoleDialog edited={{ role, etag }} onClose={close} />}
+                </FormButton>
+                <ActButton
+                  permission="roles:edit"
+                  icon={<Trash2 size={14} />}
+                  title={`${t('delete')}: ${role.name}`}
+                  verb={t('delete')}
+                  consequence={t('delete_role_consequence')}
+                  isDangerous
+                  run={(key) => act('delete', '/api/v2/roles/{role}', { ids, key })}
+                  call={{ method: 'DELETE', path: '/api/v2/roles/{role}', ids }}
+                  onDone={() => void navigate('/roles')}
+                />
+              </>
+            )}
+            <HistoryButton subject={role.name} />
+            <ApiCallButton calls={[{ method: 'GET', path: '/api/v2/roles/{role}', ids }]} />
+          </>
+        }
+      />
+      <Section>
+        <Text size="sm">{role.description}</Text>
+        {!role.predefined && (
+          <Facts
+            facts={[
+              [t('created'), <Moment key="c" at={role.created_at} />],
+              [t('created_by'), <IdLink key="b" id={role.created_by} short />],
+              [t('updated'), <Moment key="u" at={role.updated_at} />],
+            ]}
+          />
+        )}
+      </Section>
+      <Section title={t('may_do')}>
+        <Permissions permissions={role.includes} />
+      </Section>
+      {may('grants:read') && (
+        <Section title={t('who_has_it')}>
+          <GrantsOfRole role={role.name} />
+        </Section>
+      )}
+    </Stack>
+  );
+}
+
+/** Permissions, a resource a line; what a pattern allows in words. */
+export function Permissions({ permissions }: { permissions: readonly string[] }) {
+  const t = useAccessWords();
+  return (
+    <Stack gap={4}>
+      {[...byResource(permissions)].map(([resource, some]) => (
+        <Group key={resource} gap="xs" align="flex-start" wrap="nowrap">
+          <Text
+            size="sm"
+            fw={600}
+            w={{ base: 120, sm: 180 }}
+            style={{ flexShrink: 0, overflowWrap: 'anywhere' }}
+          >
+            {resource === '*' ? t('every_resource') : resource}
+          </Text>
+          <Group gap={4}>
+            {some.map((permission) => (
+              <Badge key={permission} size="sm" variant="default" tt="none" fw={400}>
+                {permission.endsWith(':*') ? t('every_action') : permission.slice(resource.length + 1)}
+              </Badge>
+            ))}
+          </Group>
+        </Group>
+      ))}
+    </Stack>
+  );
+}

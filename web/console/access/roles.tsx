@@ -1,0 +1,180 @@
+/** Roles: what there is, and a matrix of what each may do. */
+import {
+  Anchor,
+  Badge,
+  Group,
+  Stack,
+  Table,
+  Tabs,
+  Text,
+  TextInput,
+  Title,
+  VisuallyHidden,
+} from '@mantine/core';
+import { Check, Plus } from 'lucide-react';
+import { Fragment, useState } from 'react';
+import { Link, useNavigate } from 'react-router';
+import type { BodyOf } from '../../api/client.ts';
+import { FormButton } from '../../ui/act-button.tsx';
+import { ApiCallButton } from '../../ui/api-call.tsx';
+import { Section } from '../../ui/facts.tsx';
+import { Permitted } from '../../ui/self.tsx';
+import { Empty, Loading, Refused } from '../../ui/states.tsx';
+import { useAccessWords } from './access-words.ts';
+import { useRoles } from './grant-dialog.tsx';
+import { byResource } from './permission-picker.tsx';
+import { RoleDialog } from './role-dialog.tsx';
+import './access.css';
+
+type Role = BodyOf<'/api/v2/roles'>['data'][number];
+
+export function Page() {
+  const t = useAccessWords();
+  return (
+    <Stack gap="sm">
+      <title>{`${t('roles')} · financialapi`}</title>
+      <Title order={1} size="h3">
+        {t('roles')}
+      </Title>
+      <Text size="sm" c="dimmed" maw={720}>
+        {t('roles_about')}
+      </Text>
+      <Permitted permission="roles:read">
+        <Roles />
+      </Permitted>
+    </Stack>
+  );
+}
+
+function Roles() {
+  const t = useAccessWords();
+  const navigate = useNavigate();
+  const roles = useRoles();
+  if (roles.isError) return <Refused error={roles.error} retry={() => void roles.refetch()} />;
+  if (roles.data === undefined) return <Loading />;
+  return (
+    <Tabs defaultValue="roles">
+      <Group justify="space-between" gap="xs" mb="sm">
+        <Tabs.List>
+          <Tabs.Tab value="roles">{t('roles')}</Tabs.Tab>
+          <Tabs.Tab value="matrix">{t('matrix')}</Tabs.Tab>
+        </Tabs.List>
+        <Group gap={6}>
+          <FormButton permission="roles:edit" label={t('make_role')} icon={<Plus size={14} />} isPrimary>
+            {(close) => <RoleDialog onClose={close} onDone={(name) => void navigate(`/roles/${name}`)} />}
+          </FormButton>
+          <ApiCallButton calls={[{ method: 'GET', path: '/api/v2/roles' }]} />
+        </Group>
+      </Group>
+      <Tabs.Panel value="roles">
+        <RoleTable roles={roles.data.data} />
+      </Tabs.Panel>
+      <Tabs.Panel value="matrix">
+        <Matrix roles={roles.data.data} />
+      </Tabs.Panel>
+    </Tabs>
+  );
+}
+
+function RoleTable({ roles }: { roles: readonly Role[] }) {
+  const t = useAccessWords();
+  return (
+    <Section>
+      <Table fz="sm">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{t('role')}</Table.Th>
+            <Table.Th visibleFrom="sm">{t('description')}</Table.Th>
+            <Table.Th ta="right">{t('permissions')}</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {roles.map((role) => (
+            <Table.Tr key={role.name}>
+              <Table.Td>
+                <Group gap={6}>
+                  <Anchor component={Link} to={`/roles/${role.name}`} size="sm">
+                    {role.name}
+                  </Anchor>
+                  {!role.predefined && (
+                    <Badge size="xs" variant="light" color="tide">
+                      {t('own')}
+                    </Badge>
+                  )}
+                </Group>
+              </Table.Td>
+              <Table.Td visibleFrom="sm">{role.description}</Table.Td>
+              <Table.Td ta="right">{role.includes.length}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Section>
+  );
+}
+
+function Matrix({ roles }: { roles: readonly Role[] }) {
+  const t = useAccessWords();
+  const [wanted, setWanted] = useState('');
+  const all = [...new Set(roles.flatMap(({ includes }) => includes))];
+  const text = wanted.trim().toLowerCase();
+  const shown = byResource(all.filter((permission) => permission.includes(text)));
+  const sets = roles.map(({ name, includes }) => ({ name, includes: new Set(includes) }));
+  return (
+    <Stack gap="xs">
+      <TextInput
+        aria-label={t('filter_permissions')}
+        placeholder={t('filter_permissions')}
+        value={wanted}
+        onChange={(event) => setWanted(event.currentTarget.value)}
+        maw={280}
+      />
+      {shown.size === 0 ? (
+        <Empty>{t('no_permission_so')}</Empty>
+      ) : (
+        <section className="matrix" aria-label={t('matrix')} tabIndex={0}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{t('permission')}</th>
+                {roles.map(({ name }) => (
+                  <th key={name} scope="col">
+                    <Anchor component={Link} to={`/roles/${name}`} size="xs">
+                      {name.replaceAll('_', ' ')}
+                    </Anchor>
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {[...shown].map(([resource, permissions]) => (
+                <Fragment key={resource}>
+                  <tr className="resource">
+                    <th scope="rowgroup" colSpan={roles.length + 1}>
+                      <span>{resource}</span>
+                    </th>
+                  </tr>
+                  {permissions.map((permission) => (
+                    <tr key={permission}>
+                      <th scope="row">{permission.slice(resource.length + 1)}</th>
+                      {sets.map(({ name, includes }) => (
+                        <td key={name} data-may={includes.has(permission)}>
+                          {includes.has(permission) && (
+                            <>
+                              <Check size={14} aria-hidden />
+                              <VisuallyHidden>{t('yes')}</VisuallyHidden>
+                            </>
+                          )}
+                        </td>
+                      ))}
+                    </tr>
+                  ))}
+                </Fragment>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </Stack>
+  );
+}

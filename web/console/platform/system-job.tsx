@@ -1,0 +1,5 @@
+import { Job } from './job.tsx';
+
+export function Page() {
+  return <Job of="system" />;
+}

@@ -1,0 +1,5 @@
+import { Jobs } from './jobs.tsx';
+
+export function Page() {
+  return <Jobs of="system" />;
+}
