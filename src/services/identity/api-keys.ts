@@ -13,7 +13,7 @@ import { formatId, Id, newUuid, uuidOf } from '../../platform/ids.ts';
 import { once } from '../../platform/once.ts';
 import { refuse as refuseRequest } from '../../platform/problem.ts';
 import { refuse } from './errors.ts';
-import { getApplication } from './oauth/applications.ts';
+import { statusForKeys } from './oauth/applications.ts';
 import { assertMayAssign, PlanName } from './plans.ts';
 import { assertHolds } from './roles/holding.ts';
 
@@ -94,7 +94,10 @@ export const RotationRequest = Type.Object(
   { additionalProperties: false },
 );
 
-const Status = Type.Union([Type.Literal('active'), Type.Literal('expired'), Type.Literal('revoked')]);
+const Status = Type.Union(
+  [Type.Literal('active'), Type.Literal('expired'), Type.Literal('revoked'), Type.Literal('disabled')],
+  { description: 'disabled: refused for as long as the application that it is of is disabled' },
+);
 
 export const ApiKey = Type.Object({
   id: Id('key'),
@@ -150,7 +153,8 @@ const Row = Type.Object({
 const LimitsRow = Type.Object({ limits_id: Nullable });
 
 const columns = `id, label, hint, environment, scopes,
-  case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'active' end as status,
+  case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired'
+    when disabled_at is not null then 'disabled' else 'active' end as status,
   plan, application_id, limits_id is not null as has_limits, allowed_addresses::text[], allowed_origins,
   created_at, created_by, expires_at, last_used_at, replaced_by, revoked_at`;
 
@@ -297,16 +301,19 @@ export async function createApiKey(
       const plan = body.plan ?? caller.plan;
       await assertMayAssign(tx, caller, plan);
       const application = body.application_id === undefined ? null : uuidOf('app', body.application_id);
+      let isDisabled = false;
       if (application !== null) {
         // What the key asks is taken from what the application may ask.
         assertMay(caller, 'applications:edit', false);
-        await getApplication(tx, caller, application);
+        isDisabled = (await statusForKeys(tx, caller, application)) === 'disabled';
       }
       const uuid = newUuid();
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, expires_at,
-           allowed_addresses, created_by, limits_id, plan, allowed_origins, application_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11, $12, $13, $14)`,
+           allowed_addresses, created_by, limits_id, plan, allowed_origins, application_id,
+           disabled_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, ${asNetworks('$9')}, $10, $11, $12, $13, $14,
+           case when $15 then now() end)`,
         [
           caller.tenant_id,
           caller.environment,
@@ -323,6 +330,7 @@ export async function createApiKey(
           plan,
           body.allowed_origins ?? null,
           application,
+          isDisabled,
         ],
       );
       return uuid;
@@ -411,12 +419,25 @@ export async function rotateApiKey(
       );
       await assertHolds(tx, caller, permissions, old.scopes, limits?.limits_id);
       const next = newUuid();
+      const isDisabled =
+        old.application_id !== undefined &&
+        (await statusForKeys(tx, caller, uuidOf('app', old.application_id))) === 'disabled';
       await tx.run(
         `insert into platform.api_keys (tenant_id, environment, id, hash, hint, label, scopes, plan, limits_id,
-           allowed_addresses, allowed_origins, application_id, created_by)
-         select tenant_id, environment, $4, $5, $6, label, scopes, plan, limits_id, allowed_addresses, allowed_origins, application_id, $7
+           allowed_addresses, allowed_origins, application_id, created_by, disabled_at)
+         select tenant_id, environment, $4, $5, $6, label, scopes, plan, limits_id, allowed_addresses, allowed_origins, application_id, $7,
+           case when $8 then now() end
          from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3`,
-        [caller.tenant_id, caller.environment, uuid, next, hashKey(key), hintOf(key), caller.principal.id],
+        [
+          caller.tenant_id,
+          caller.environment,
+          uuid,
+          next,
+          hashKey(key),
+          hintOf(key),
+          caller.principal.id,
+          isDisabled,
+        ],
       );
       await tx.run(
         `update platform.api_keys set replaced_by = $4,

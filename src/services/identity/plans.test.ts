@@ -5,7 +5,10 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { Client } from 'pg';
 import { createKey } from '../../platform/access/access.ts';
 import { createTenant } from '../../platform/access/tenant.ts';
+import { boot, type Running } from '../../platform/boot.ts';
+import { readConfig } from '../../platform/config.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
+import { services } from '../../services.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 
 let platform: TestPlatform;
@@ -221,6 +224,49 @@ test('a key is put under an application by whoever may edit that, and under none
   assert.deepEqual([refused.statusCode, refused.json().permission], [403, 'applications:edit']);
   const nowhere = await bank.ask('POST', '/api/v2/api-keys', { ...wanted, application_id: foreign.id });
   assert.deepEqual([nowhere.status, nowhere.body.code], [404, 'application_not_found']);
+});
+
+test('the keys of an application that is disabled are refused in every process, and good again when it is enabled', async () => {
+  const bank = await platform.newTenant();
+  const { body: application } = await registered(bank.ask);
+  const forIt = { scopes: ['accounts:read'], application_id: application.id };
+  const first = await bank.post('/api/v2/api-keys', { label: 'first', ...forIt });
+  const other = await bank.post('/api/v2/api-keys', { label: 'of none', scopes: ['accounts:read'] });
+  const elsewhere = await boot(
+    readConfig({ DATABASE_URL: platform.url, PORT: '0', DEMO: 'false', LOG_LEVEL: 'error', POOL_SIZE: '2' }),
+    services,
+  );
+  const statusIn = async ({ app }: Running, key: string) => {
+    const headers = { authorization: `Bearer ${key}` };
+    return (await app.inject({ method: 'GET', url: '/api/v2/accounts', headers })).statusCode;
+  };
+  const everywhere = async (key: string, status: number) =>
+    (await statusIn(platform.running, key)) === status && (await statusIn(elsewhere, key)) === status;
+  const become = async (status: string) => {
+    const edited = await bank.ask(
+      'PATCH',
+      `/api/v2/applications/${application.id}`,
+      { status },
+      { 'if-match': '*' },
+    );
+    assert.equal(edited.status, 200, edited.text);
+  };
+  try {
+    assert.ok(await everywhere(first.key, 200));
+    await become('disabled');
+    await eventually(() => everywhere(first.key, 401));
+    assert.equal((await bank.get(`/api/v2/api-keys/${first.id}`)).status, 'disabled');
+    assert.ok(await everywhere(other.key, 200));
+    // Neither a new key nor one that an old one is rotated to is a way around it.
+    const second = await bank.post('/api/v2/api-keys', { label: 'second', ...forIt });
+    const third = await bank.post(`/api/v2/api-keys/${first.id}/rotations`, {});
+    for (const { key } of [second, third]) assert.ok(await everywhere(key, 401));
+    await become('active');
+    for (const { key } of [first, second, third]) await eventually(() => everywhere(key, 200));
+    assert.equal((await bank.get(`/api/v2/api-keys/${second.id}`)).status, 'active');
+  } finally {
+    await elsewhere.stop();
+  }
 });
 
 test('applications and devices are on the plan of whoever registers them, unless who may says otherwise', async () => {

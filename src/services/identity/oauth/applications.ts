@@ -372,7 +372,23 @@ export async function createApplication(
   return { created: { ...application, ...told }, version, replayed };
 }
 
-/** Edits an application. One that is disabled gets no tokens, and those it has are no longer good. */
+/**
+ * Whether an application is active or disabled, which stays so until the transaction ends: a key that is made for it
+ * meanwhile is not missed by whoever disables it.
+ */
+export async function statusForKeys(
+  tx: Transaction,
+  scope: Scope,
+  uuid: string,
+): Promise<Static<typeof Status>> {
+  await tx.run(
+    'select from identity.applications where tenant_id = $1 and environment = $2 and id = $3 for share',
+    [scope.tenant_id, scope.environment, uuid],
+  );
+  return (await getRow(tx, scope, uuid)).status;
+}
+
+/** Edits an application. One that is disabled gets no tokens; those it has, and its API keys, are good no longer. */
 export function editApplication(
   { db, permissions }: Applications,
   caller: Caller,
@@ -415,6 +431,13 @@ export function editApplication(
         body.plan ?? before.plan,
       ],
     );
+    if (body.status !== undefined && body.status !== before.status) {
+      await tx.run(
+        `update platform.api_keys set disabled_at = case $4 when 'disabled' then now() end
+         where tenant_id = $1 and environment = $2 and application_id = $3`,
+        [caller.tenant_id, caller.environment, uuid, body.status],
+      );
+    }
     return { before: shown(before), ...(await getApplication(tx, caller, uuid)) };
   });
 }
