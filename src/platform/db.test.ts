@@ -159,7 +159,8 @@ test('a deadlock reaches nobody: both writes are done', async () => {
     });
   await Promise.all([raise('left', 'right'), raise('right', 'left')]);
   await patient.close();
-  assert.equal(tries, 3);
+  // One of them at least was given up and tried again.
+  assert.ok(tries > 2, `tried ${tries} times`);
   const { rows } = await superuser.query(
     "select name, n from public.things where name in ('left', 'right') order by name",
   );

@@ -2,6 +2,8 @@
  * The one door to PostgreSQL. Every transaction that touches tenant data goes through `read` or `write`, which
  * name the tenant and environment to the database; row-level security does the rest.
  */
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Static, TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
@@ -178,6 +180,7 @@ export function unavailableFor(error: unknown): Problem | undefined {
 /** How long a request waits for a connection. */
 export const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_ATTEMPTS = 3;
+const RETRY_PAUSE_MS = 5;
 /** How long a transaction across tenants may wait for what is done meanwhile elsewhere. */
 const ACROSS_IDLE_MS = 60_000;
 /** How much later than the server's statement timeout a server that says nothing at all is given up. */
@@ -318,6 +321,8 @@ export function openDatabase(options: DatabaseOptions): Database {
         return await attempt();
       } catch (error) {
         if (!isRetryable(error) || count === attempts) throw unavailableFor(error) ?? error;
+        // Whoever was waited for has to be woken first: tried again at once, it could be met again.
+        await sleep(count * randomInt(RETRY_PAUSE_MS, 2 * RETRY_PAUSE_MS));
       }
     }
   }

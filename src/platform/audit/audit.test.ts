@@ -232,7 +232,8 @@ test('a record is there although the client left before its answer', async () =>
   const socket = connect(Number(port), '127.0.0.1');
   const isWaiting = async () => {
     const { rowCount } = await superuser.query(
-      `select from pg_locks where not granted and relation = 'platform.api_keys'::regclass`,
+      `select from pg_locks where not granted and relation = 'platform.api_keys'::regclass
+         and database = (select oid from pg_database where datname = current_database())`,
     );
     return (rowCount ?? 0) > 0;
   };

@@ -338,7 +338,8 @@ test('stopping waits for the pass under way', async () => {
   const sealing = startSealing({ db, log, interval_ms: 5 });
   for (;;) {
     const { rowCount } = await other.query(
-      `select from pg_locks where not granted and relation = 'ledger.seals'::regclass`,
+      `select from pg_locks where not granted and relation = 'ledger.seals'::regclass
+         and database = (select oid from pg_database where datname = current_database())`,
     );
     if ((rowCount ?? 0) > 0) break;
     await setTimeout(5);
