@@ -268,7 +268,10 @@ test('live can be neither emptied nor moved in time', async () => {
      where r.rolname = 'financialapi_eraser' and not m.rolsuper and m.rolname <> current_user`,
   );
   assert.deepEqual(members, [], 'no role can become the one that deletes');
-  assert.deepEqual(await everything(live.scope), before);
+  const left = await everything(live.scope);
+  // How many requests there were is noted in bulk, some time after them.
+  for (const rows of [before, left]) rows.delete('platform.request_counts');
+  assert.deepEqual(left, before);
   assert.equal((await sandbox.get('/api/v2/accounts')).data.length, 2);
 });
 
