@@ -184,6 +184,9 @@ test('one process and two come to the same: answers, refusals, defects, and who 
   const asking = await bootFor(t, configOf({ SERVICES: 'shop' }), [shop, bank(newHeard())]);
   const inTwo = await everything(asking);
   const recorded = await recordsOf(other);
+  // What nobody waits for any more has ended then, too.
+  await asking.stop();
+  await other.stop();
 
   assert.deepEqual(inTwo, inOne);
   assert.deepEqual(apart.asked, together.asked);
