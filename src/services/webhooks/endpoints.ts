@@ -346,7 +346,6 @@ export async function createEndpoint(
 ): Promise<Versioned & { secret?: string; replayed: boolean }> {
   assertMayHear(caller, body.personal_data ?? false);
   const application_id = body.application_id ?? confinedTo(caller);
-  // Itself an application need not ask for; and what came of a request stands, whatever became of the application since.
   // An application is there itself. And what came of a request stands, whatever became of the application since.
   const asked = confinedTo(caller) === null ? body.application_id : undefined;
   const refusal =
