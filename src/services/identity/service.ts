@@ -94,7 +94,9 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
     },
     encrypted: encryptedColumns,
     publishes: events,
-    requires: [ledgerPort, notificationsPort],
+    requires: [ledgerPort],
+    // Signing up needs mail; nothing else does.
+    may_ask: [notificationsPort],
     authenticatorsElsewhere: async (context) =>
       (await openIdentity(context, knownToApplications)).authenticators,
     async start(context) {
