@@ -161,9 +161,10 @@ function heardBy(types: readonly string[]): string[] {
 /** Who asks whom, who hears whom, and what whoever stands before the processes sends where. */
 function servicesPage({ paths }: Static<typeof Paths>, seen: Seen): string {
   const node = (name: string) => name.replaceAll('-', '_');
-  const asks = services.flatMap(({ name, requires = [] }) =>
-    requires.map(({ service }) => `  ${node(name)} -- asks --> ${node(service)}`),
-  );
+  const asks = services.flatMap(({ name, requires = [], may_ask = [] }) => [
+    ...requires.map(({ service }) => `  ${node(name)} -- asks --> ${node(service)}`),
+    ...may_ask.map(({ service }) => `  ${node(name)} -- may ask --> ${node(service)}`),
+  ]);
   const hears = seen.consumers.flatMap(({ service, types }) =>
     heardBy(types).map((from) => `  ${node(from)} -. "${types.join(', ')}" .-> ${node(service)}`),
   );
@@ -183,7 +184,7 @@ function servicesPage({ paths }: Static<typeof Paths>, seen: Seen): string {
           `\`${provides.service}.${name}\``,
           operation.meaning,
           services
-            .filter(({ requires = [] }) => requires.includes(provides))
+            .filter(({ requires = [], may_ask = [] }) => [...requires, ...may_ask].includes(provides))
             .map((asker) => asker.name)
             .join(', '),
           `\`${operation.permission}\``,
@@ -194,7 +195,7 @@ function servicesPage({ paths }: Static<typeof Paths>, seen: Seen): string {
   return page(
     'Services',
     'the manifest of each service and the routes that it registers',
-    'Who asks whom (solid: it waits for an answer) and who hears of what happens (dotted: events). Nobody else knows of anybody: a service that asks what its manifest does not say does not start.\n',
+    'Who asks whom (solid: it waits for an answer; where it only may ask, it starts without the other) and who hears of what happens (dotted: events). Nobody else knows of anybody: a service that asks what its manifest does not say does not start.\n',
     `\`\`\`mermaid\nflowchart LR\n${[
       ...services.map(({ name }) => `  ${node(name)}["${name}"]`),
       ...(hears.some((edge) => edge.startsWith('  platform')) ? ['  platform["the platform"]'] : []),

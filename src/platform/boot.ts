@@ -161,18 +161,24 @@ function portsBetween(
   services: readonly Service[],
   started: readonly Service[],
   { service_token_keys }: Config,
-): { elsewhere: string[] } {
+): { elsewhere: string[]; awaited: string[] } {
   const runsHere = (name: string) => started.some((service) => service.name === name);
-  const asked = (askers: readonly Service[]) =>
+  const isService = (name: string) => services.some((service) => service.name === name);
+  const required = (askers: readonly Service[]) =>
     askers.flatMap(({ requires = [] }) => requires.map(({ service }) => service));
-  const elsewhere = [...new Set(asked(started).filter((name) => !runsHere(name)))];
+  const asked = (askers: readonly Service[]) => [
+    ...required(askers),
+    ...askers.flatMap(({ may_ask = [] }) => may_ask.map(({ service }) => service).filter(isService)),
+  ];
+  const notHere = (names: readonly string[]) => [...new Set(names.filter((name) => !runsHere(name)))];
+  const elsewhere = notHere(asked(started));
   const others = services.filter(({ name }) => !runsHere(name));
   if (service_token_keys.length === 0 && [...elsewhere, ...asked(others).filter(runsHere)].length > 0) {
     throw new StartupError(
       'SERVICE_TOKEN_KEY is not set, by which services that run in different processes know each other; set the same one in all of them (openssl rand -base64 32)',
     );
   }
-  return { elsewhere };
+  return { elsewhere, awaited: notHere(required(started)) };
 }
 
 /** What to say of an address that is none here; undefined where every service is. */
@@ -253,7 +259,7 @@ export async function boot(
     undo.push(() => traces.stop());
     const named = chosen(services, config.services);
     const started = inOrderOfPorts(services).filter((service) => named.includes(service));
-    const { elsewhere } = portsBetween(services, started, config);
+    const { elsewhere, awaited } = portsBetween(services, started, config);
     const server = await database(config, progress);
     undo.push(() => server.stop());
 
@@ -475,7 +481,7 @@ export async function boot(
       remote,
     });
     await app.register(ports.routes);
-    const contextOf = ({ name, requires = [] }: Service, db: Database): ServiceContext => ({
+    const contextOf = ({ name, requires = [], may_ask = [] }: Service, db: Database): ServiceContext => ({
       db,
       permissions,
       config,
@@ -489,7 +495,7 @@ export async function boot(
       serviceToken: (caller, audience) => tokens.serviceToken(name, caller, audience),
       events: eventCatalogue,
       port: (port) => {
-        if (!requires.some(({ service }) => service === port.service))
+        if (![...requires, ...may_ask].some(({ service }) => service === port.service))
           throw new Error(`${name} asks ${port.service}, which its manifest does not require`);
         return ports.askFor(name, port);
       },
@@ -548,8 +554,8 @@ export async function boot(
     url = config.public_url ?? `http://localhost:${port}`;
     undo.push(() => jobs.stop());
     await jobs.start();
-    if (elsewhere.length > 0) progress(`looking for ${elsewhere.join(', ')}`);
-    await discovery.found();
+    if (awaited.length > 0) progress(`looking for ${awaited.join(', ')}`);
+    await discovery.found(awaited);
     ready = true;
     let registration: Registration | undefined;
     if (config.discovery === 'registry') {

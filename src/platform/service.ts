@@ -43,7 +43,7 @@ export interface ServiceContext {
   serviceToken: (caller: Caller, audience: string) => Promise<string>;
   /** The events that there are, and how each is shown to whom. */
   events: EventCatalogue;
-  /** How to ask another service, wherever it runs. Its port has to be among those that the manifest requires. */
+  /** How to ask another service, wherever it runs. Its port has to be among those that the manifest names. */
   port: <Own extends Operations>(port: Port<Own>) => Ask<Own>;
   /** Says that the service wrote into its outbox outside of a request, so that it is carried at once. */
   wakeRelay: () => void;
@@ -97,6 +97,8 @@ export interface Service {
   provides?: Port;
   /** What it asks of others. It starts after them. */
   requires?: readonly Port[];
+  /** What it asks of others beside that. It starts without them, and what is asked while they are away is refused as unavailable. */
+  may_ask?: readonly Port[];
   /**
    * The ways to know callers that it adds to the platform's own, for a process in which it does not run: its tables are in
    * the database, and whoever is signed in is known to every process.

@@ -17,11 +17,11 @@ export interface Discovery {
   /** Addresses of the instances of a service that are ready. */
   instancesOf(service: string): readonly string[];
   /**
-   * Resolves when each service that is looked for has an instance that is ready.
+   * Resolves when each of these services has an instance that is ready.
    *
    * @throws StartupError where DISCOVERY_TIMEOUT_MS is over
    */
-  found(): Promise<void>;
+  found(awaited: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -98,10 +98,10 @@ export function openDiscovery(options: {
 
   return {
     instancesOf: (service) => ready.get(service) ?? [],
-    async found() {
+    async found(awaited) {
       const deadline = performance.now() + config.discovery_timeout_ms;
       for (;;) {
-        const missing = services.find((service) => !isFound(service));
+        const missing = awaited.find((service) => !isFound(service));
         if (missing === undefined) return;
         if (performance.now() >= deadline) {
           throw new StartupError(

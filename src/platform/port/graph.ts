@@ -23,6 +23,10 @@ export function inOrderOfPorts(services: readonly Service[]): Service[] {
       }
       visit(provider, [...path, service.name]);
     }
+    for (const port of service.may_ask ?? []) {
+      const provider = services.find(({ provides }) => provides?.service === port.service);
+      if (provider !== undefined) visit(provider, [...path, service.name]);
+    }
     ordered.push(service);
   };
   for (const service of services) {

@@ -133,6 +133,7 @@ const roles = {
       'webhooks:*',
       'events:read',
       'notifications:read',
+      'portal:*',
     ],
   },
   platform_administrator: {
