@@ -1,7 +1,10 @@
-import { Badge } from '@mantine/core';
+import { Badge, Button } from '@mantine/core';
+import { FileUp } from 'lucide-react';
+import { Link } from 'react-router';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { DayText, Moment, Money } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
+import { useMay } from '../../ui/self.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { amountOf, sidesOf } from './legs.ts';
 
@@ -9,6 +12,7 @@ const kinds = ['transfer', 'reversal', 'capture'] as const;
 
 export function Page() {
   const t = useLedgerWords();
+  const may = useMay();
   const kindWord = (kind: (typeof kinds)[number]) => t(kind === 'transfer' ? 'transfer_kind' : kind);
   const accounts = (ids: readonly string[]) =>
     ids.length === 1 && ids[0] !== undefined ? (
@@ -24,6 +28,18 @@ export function Page() {
       permission="transfers:read"
       keyOf={({ id }) => id}
       to={({ id }) => `/transfers/${id}`}
+      actions={
+        may('transfers:post') && (
+          <Button
+            variant="default"
+            component={Link}
+            to="/transfers/upload"
+            leftSection={<FileUp size={14} />}
+          >
+            {t('upload_file')}
+          </Button>
+        )
+      }
       filters={[
         { name: 'account_id', label: t('account_id') },
         {

@@ -3,7 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import '@mantine/spotlight/styles.css';
 import { createSpotlight, Spotlight } from '@mantine/spotlight';
 import { useQuery } from '@tanstack/react-query';
-import { Hash, KeyRound, Landmark, Search, Users } from 'lucide-react';
+import { CircleHelp, Hash, KeyRound, Landmark, Search, Users } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { useNavigate } from 'react-router';
 import { listRows } from '../../api/lists.ts';
@@ -66,6 +66,8 @@ export default function Palette({ asked }: { asked: number }) {
   const text = typed.trim().toLowerCase();
   const prefix = THING_ID.exec(text)?.[1];
   const byId = prefix === undefined ? undefined : pageOfId[prefix]?.(text);
+  // Nothing tells keys from words: what is long and has a digit in it may be one.
+  const isKey = may('attempts:read') && byId === undefined && /^(?=.*\d)[!-~]{8,255}$/.test(typed.trim());
   const pages = menu
     .flatMap((group) => group.pages)
     .filter(({ permission }) => permission === undefined || may(permission))
@@ -98,6 +100,13 @@ export default function Palette({ asked }: { asked: number }) {
             onClick={go(byId)}
           />
         )}
+        {isKey && (
+          <Spotlight.Action
+            label={t('open_attempt', { key: typed.trim() })}
+            leftSection={<CircleHelp size={16} />}
+            onClick={go(`/attempts/${encodeURIComponent(typed.trim())}`)}
+          />
+        )}
         {groups.map(({ word, icon: Icon, things }) => (
           <Spotlight.ActionsGroup key={word} label={t(word)}>
             {things.map(({ id, label, description }) => (
@@ -118,7 +127,7 @@ export default function Palette({ asked }: { asked: number }) {
             ))}
           </Spotlight.ActionsGroup>
         )}
-        {byId === undefined && groups.length === 0 && pages.length === 0 && !found.isFetching && (
+        {byId === undefined && !isKey && groups.length === 0 && pages.length === 0 && !found.isFetching && (
           <Spotlight.Empty>{t('nothing_found')}</Spotlight.Empty>
         )}
       </Spotlight.ActionsList>
