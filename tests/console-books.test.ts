@@ -248,6 +248,12 @@ describe('books and why, in the console', { skip }, () => {
     await page.getByText(`What became of the request with the key ${key}`).click();
     await page.waitForURL(new RegExp(`/console/attempts/${key}$`));
     await page.getByText('account_frozen').waitFor();
+    await pay('Ana', 'Bruno', '12.34', { description: 'To be found by its amount' });
+    await page.keyboard.press('Control+k');
+    await page.getByPlaceholder('Type an id, a name or a page').fill('R$ 12,34');
+    await page.getByText('Transfers of exactly 12.34').click();
+    await page.getByRole('cell', { name: 'To be found by its amount' }).waitFor();
+    assert.equal(await page.getByRole('row').count(), 2);
     assert.deepEqual(complaints, []);
     await context.close();
   });
@@ -364,10 +370,7 @@ describe('books and why, in the console', { skip }, () => {
     await page.getByRole('button', { name: 'See what would happen' }).click();
     await page.getByText('The books are closed through 2026-01-31').waitFor();
     await openPage(page, '/console/periods');
-    await page
-      .getByRole('row', { name: /closed/ })
-      .last()
-      .click();
+    await page.getByText('closed', { exact: true }).click();
     await page.getByRole('button', { name: 'Reopen', exact: true }).click();
     await dialog.getByRole('textbox', { name: 'Reason of the reopening' }).fill('A late invoice');
     await dialog.getByRole('button', { name: 'Reopen' }).click();

@@ -47,6 +47,9 @@ export function Page() {
           label: t('kind'),
           choices: kinds.map((value) => ({ value, label: kindWord(value) })),
         },
+        { name: 'amount', label: t('amount_exactly') },
+        { name: 'created_from', label: t('created_from'), kind: 'day_begins' },
+        { name: 'created_to', label: t('created_to'), kind: 'day_ends' },
         { name: 'effective_from', label: t('from_day'), kind: 'day' },
         { name: 'effective_to', label: t('to_day'), kind: 'day' },
       ]}
