@@ -1,6 +1,7 @@
 /** Why the ledger refused something, in words and figures: the accounts it named as they stood then, and the rules of them. */
-import { Group, Stack, Table, Text } from '@mantine/core';
+import { Anchor, Group, Stack, Table, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from 'react-router';
 import { ApiProblem, get, type ProblemDetails } from '../../api/client.ts';
 import { Facts, Section } from '../../ui/facts.tsx';
 import { Money, type MoneyValue } from '../../ui/figures.tsx';
@@ -78,9 +79,9 @@ export function WhatStoodAgainst({
       {holds.length > 0 && (
         <Group gap="xs">
           {holds.map((id) => (
-            <Text key={id} size="sm" component="a" href={`/console/holds/${id}`} td="underline">
+            <Anchor key={id} size="sm" component={Link} to={`/holds/${id}`}>
               {t('hold')} …{id.slice(-6)}
-            </Text>
+            </Anchor>
           ))}
         </Group>
       )}

@@ -1,5 +1,5 @@
 /** The statement of an account for a period: seen here, and kept as CSV or PDF. */
-import { Button, Group, Paper, Select, Stack, Table, Text, TextInput } from '@mantine/core';
+import { Anchor, Button, Group, Paper, Select, Stack, Table, Text, TextInput } from '@mantine/core';
 import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
 import { Download } from 'lucide-react';
 import { Fragment } from 'react';
@@ -114,14 +114,9 @@ export function Statement({ account }: { account: BodyOf<'/api/v2/accounts/{acco
                           <DayText date={entry.effective_date} />
                         </Table.Td>
                         <Table.Td style={{ overflowWrap: 'anywhere' }}>
-                          <Text
-                            component={Link}
-                            to={`/transfers/${entry.transfer_id}`}
-                            size="sm"
-                            td="underline"
-                          >
+                          <Anchor component={Link} to={`/transfers/${entry.transfer_id}`} size="sm">
                             {entry.description ?? `…${entry.transfer_id.slice(-6)}`}
-                          </Text>
+                          </Anchor>
                         </Table.Td>
                         <Table.Td ta="right">
                           {entry.side === 'debit' && <Money value={entry.amount} />}

@@ -50,8 +50,8 @@ export function Page() {
         { name: 'amount', label: t('amount_exactly') },
         { name: 'created_from', label: t('created_from'), kind: 'day_begins' },
         { name: 'created_to', label: t('created_to'), kind: 'day_ends' },
-        { name: 'effective_from', label: t('from_day'), kind: 'day' },
-        { name: 'effective_to', label: t('to_day'), kind: 'day' },
+        { name: 'effective_from', label: t('effective_from'), kind: 'day' },
+        { name: 'effective_to', label: t('effective_to'), kind: 'day' },
       ]}
       columns={[
         {

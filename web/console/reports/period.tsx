@@ -82,7 +82,7 @@ function PeriodPage() {
           facts={[
             [t('closed_at'), <Moment key="a" at={close.closed_at} />],
             [t('closed_by'), <IdLink key="b" id={close.closed_by} />],
-            [t('position'), String(close.position)],
+            [t('ledger_position'), String(close.position)],
             [t('closed_before'), <DayText key="p" date={close.previous_through} />],
             [t('hash'), <Code key="h">{close.hash}</Code>],
             ...(close.now.unchanged ? [] : [[t('hash_now'), <Code key="n">{close.now.hash}</Code>] as const]),

@@ -67,7 +67,7 @@ export function Page() {
         },
         {
           name: 'position',
-          title: t('position'),
+          title: t('ledger_position'),
           value: ({ position }) => position,
           align: 'right',
           order: 'number',

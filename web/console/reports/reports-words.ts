@@ -32,6 +32,7 @@ export const useReportsWords = defineWords('reports', {
     reopen_reason: 'Reason of the reopening',
     reopened_at: 'Reopened',
     reopened_by: 'Reopened by',
+    ledger_position: 'Position',
     trial_balance: 'Trial balance',
     trial_about: 'In each currency all debit balances equal all credit balances, now and on any past day.',
     effective_on: 'Effective on',
@@ -105,6 +106,7 @@ export const useReportsWords = defineWords('reports', {
     reopen_reason: 'Motivo da reabertura',
     reopened_at: 'Reaberto em',
     reopened_by: 'Reaberto por',
+    ledger_position: 'Posição',
     trial_balance: 'Balancete',
     trial_about:
       'Em cada moeda, todos os saldos devedores igualam todos os credores, agora e em qualquer dia passado.',
