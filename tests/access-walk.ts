@@ -242,6 +242,7 @@ const bodies: Record<string, object> = {
   discard: { reason: 'mine' },
   replay: { from_sequence: 1 },
   end: {},
+  reopen: { reason: 'mine' },
   reject: { reason: 'mine' },
   'password-resets': {},
   ':role': { description: 'mine' },

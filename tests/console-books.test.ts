@@ -379,4 +379,19 @@ describe('books and why, in the console', { skip }, () => {
     assert.deepEqual(complaints, []);
     await context.close();
   });
+
+  test('its pages can be used on a phone, in the dark, in Portuguese', async () => {
+    const { page, context, complaints } = await console_.signIn('alice', {
+      size: 'phone',
+      scheme: 'dark',
+      language: 'pt',
+    });
+    for (const path of ['transfers/upload', 'attempts', 'periods']) {
+      await openPage(page, `/console/${path}`);
+      await picture(page, `${path.replace('/', '-')}-390-dark`);
+      await assertUsable(page);
+    }
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
 });
