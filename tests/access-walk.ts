@@ -114,6 +114,7 @@ export async function openWalk(): Promise<Walk> {
     amount: brl('1.00'),
     ...texts,
   });
+  const closing = await owner.post('/api/v2/period-closes', { through: '2001-01-31' });
   const key = await owner.post('/api/v2/api-keys', { label: MARK });
   const invited = { email: `${TENANT_MARK}@bank.example`, name: TENANT_MARK };
   const invitation = await owner.post('/api/v2/invitations', invited);
@@ -200,6 +201,7 @@ export async function openWalk(): Promise<Walk> {
     action: { real: 'accounts:close', made_up: 'accounts:freeze' },
     account_id: { real: account, made_up: formatId('acc', newUuid()) },
     transfer_id: { real: transfer.id, made_up: formatId('trf', newUuid()) },
+    period_close_id: { real: closing.id, made_up: formatId('pcl', newUuid()) },
     hold_id: { real: hold.id, made_up: formatId('hld', newUuid()) },
     key_id: { real: key.id, made_up: formatId('key', newUuid()) },
     key: { real: ATTEMPT, made_up: newUuid() },
@@ -240,6 +242,7 @@ const bodies: Record<string, object> = {
   discard: { reason: 'mine' },
   replay: { from_sequence: 1 },
   end: {},
+  reopen: { reason: 'mine' },
   reject: { reason: 'mine' },
   'password-resets': {},
   ':role': { description: 'mine' },

@@ -33,6 +33,7 @@ describe('the console', { skip }, () => {
       home: '/console',
       accounts: '/console/accounts',
       account: `/console/accounts/${await firstOf('/api/v2/accounts?q=Ana')}`,
+      statement: `/console/accounts/${await firstOf('/api/v2/accounts?q=Ana')}?tab=statement`,
       transfers: '/console/transfers',
       'new-transfer': `/console/transfers/new?from=${await firstOf('/api/v2/accounts?q=Ana')}`,
       holds: '/console/holds',

@@ -25,3 +25,8 @@ const exponents = new Map<string, number>(
 export function findExponent(currency: string): number | undefined {
   return exponents.get(currency);
 }
+
+/** Codes of the currencies that have so many digits after the decimal separator. */
+export function currenciesWith(exponent: number): string[] {
+  return codesByExponent[exponent]?.split(' ') ?? [];
+}

@@ -47,6 +47,7 @@ const prefixes = {
   tpl: 'a template of notifications',
   ntf: 'a notification',
   msg: 'a message',
+  pcl: 'a closing of a period',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

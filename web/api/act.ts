@@ -1,6 +1,7 @@
 /** What changes something by the API: done at once, or proposed where it needs a second person. */
-import { type BodyOf, send } from './client.ts';
+import { ApiProblem, addressOf, type BodyOf, send } from './client.ts';
 import type { paths } from './openapi.d.ts';
+import { noteAsked } from './recent.ts';
 
 type Proposal = BodyOf<'/api/v2/proposals/{proposal_id}'>;
 
@@ -40,7 +41,9 @@ interface ActOptions<Path extends keyof paths, Does extends Method> {
   if_match?: string;
 }
 
-export type Outcome<Answer> = { kind: 'done'; answer: Answer } | { kind: 'proposed'; proposal: Proposal };
+export type Outcome<Answer> =
+  | { kind: 'done'; answer: Answer; replayed: boolean }
+  | { kind: 'proposed'; proposal: Proposal };
 
 /** @throws ApiProblem where the server refuses */
 export async function act<Does extends Method, Path extends ActPath<Does>>(
@@ -49,7 +52,13 @@ export async function act<Does extends Method, Path extends ActPath<Does>>(
   options: ActOptions<Path, Does> = {},
 ): Promise<Outcome<Done<Path, Does>>> {
   const { key, if_match, ...asked } = options;
-  const { status, text } = await send({
+  const note = (status: number) => {
+    // A rehearsal keeps nothing.
+    if (key === undefined || asked.query?.['dry_run'] === 'true') return;
+    const what = `${method.toUpperCase()} ${addressOf({ path, ...(asked.ids === undefined ? {} : { ids: asked.ids }) })}`;
+    noteAsked(path, { key, what, at: new Date().toISOString(), status });
+  };
+  const { status, text, replayed } = await send({
     method: method.toUpperCase(),
     path,
     ...asked,
@@ -57,7 +66,11 @@ export async function act<Does extends Method, Path extends ActPath<Does>>(
       ...(key === undefined ? {} : { 'idempotency-key': key }),
       ...(if_match === undefined ? {} : { 'if-match': if_match }),
     },
+  }).catch((error: unknown) => {
+    note(error instanceof ApiProblem ? error.problem.status : 0);
+    throw error;
   });
+  note(status);
   const answer: Done<Path, Does> & Proposal = text === '' ? undefined : JSON.parse(text);
-  return status === 202 ? { kind: 'proposed', proposal: answer } : { kind: 'done', answer };
+  return status === 202 ? { kind: 'proposed', proposal: answer } : { kind: 'done', answer, replayed };
 }

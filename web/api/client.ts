@@ -15,9 +15,12 @@ export interface ProblemDetails {
 /** A refusal of the API, as it is thrown here. */
 export class ApiProblem extends Error {
   readonly problem: ProblemDetails;
-  constructor(problem: ProblemDetails) {
+  /** How long to wait before asking again, where the server says so. */
+  readonly retry_after_s: number | undefined;
+  constructor(problem: ProblemDetails, retry_after_s?: number) {
     super(problem.detail);
     this.problem = problem;
+    this.retry_after_s = retry_after_s;
   }
 }
 
@@ -65,11 +68,14 @@ export function addressOf({ path, ids = {}, query = {} }: Omit<Sent, 'method'>):
 }
 
 /**
- * Sends a request and returns what was answered, JSON as text or nothing, and the version of it.
+ * Sends a request and returns what was answered, JSON as text or nothing, the version of it, and whether it is what was
+ * answered before under the same key.
  *
  * @throws ApiProblem where the server refuses
  */
-export async function send(sent: Sent): Promise<{ status: number; text: string; etag: string }> {
+export async function send(
+  sent: Sent,
+): Promise<{ status: number; text: string; etag: string; replayed: boolean }> {
   const response = await fetch(addressOf(sent), {
     method: sent.method,
     headers: {
@@ -81,11 +87,28 @@ export async function send(sent: Sent): Promise<{ status: number; text: string; 
     ...(sent.body === undefined ? {} : { body: JSON.stringify(sent.body) }),
   });
   const text = await response.text();
-  if (response.ok) return { status: response.status, text, etag: response.headers.get('etag') ?? '' };
+  if (response.ok) {
+    return {
+      status: response.status,
+      text,
+      etag: response.headers.get('etag') ?? '',
+      replayed: response.headers.get('idempotent-replayed') === 'true',
+    };
+  }
+  throw refusalIn(response, text);
+}
+
+/** What a request was refused with. Whoever is not signed in any more is led to sign in. */
+export async function problemIn(response: Response): Promise<ApiProblem> {
+  return refusalIn(response, await response.text());
+}
+
+function refusalIn(response: Response, text: string): ApiProblem {
   if (response.status === 401) {
     location.assign(`/identity/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
-  throw new ApiProblem(problemOf(response, text));
+  const wait = Number(response.headers.get('retry-after') ?? Number.NaN);
+  return new ApiProblem(problemOf(response, text), Number.isFinite(wait) ? wait : undefined);
 }
 
 /** The refusal in an answer; where a proxy answered in our stead, one that says so. */

@@ -19,13 +19,14 @@ import { ChevronLeft, ChevronRight, ChevronsLeft, Download, ListFilter, RefreshC
 import { DataTable } from 'mantine-datatable';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
+import { save } from '../api/download.ts';
 import { type ListPath, listRows, type RowOf } from '../api/lists.ts';
 import { ApiCallButton } from './api-call.tsx';
 import { Permitted } from './self.tsx';
 import { Empty, Loading, Refused } from './states.tsx';
 import { useUiWords } from './ui-words.ts';
 
-interface Column<Row> {
+export interface Column<Row> {
   /** Names the column in the address and in CSV. */
   name: string;
   title: string;
@@ -133,11 +134,8 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
       sorted.map((row) => columns.map(({ value }) => value(row) ?? '')),
       { header: true, columns: columns.map(({ title }) => title), escape_formulas: true, bom: true },
     );
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
-    link.download = `${path.split('/').findLast((part) => part !== '' && !part.startsWith('{')) ?? 'list'}.csv`;
-    link.click();
-    URL.revokeObjectURL(link.href);
+    const name = path.split('/').findLast((part) => part !== '' && !part.startsWith('{')) ?? 'list';
+    save(new Blob([text], { type: 'text/csv' }), `${name}.csv`);
   };
 
   const isFiltered = Object.keys(asked).length > 0;

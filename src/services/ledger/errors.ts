@@ -271,6 +271,34 @@ export const refuse = defineProblems({
     meaning:
       'Of /api/v1 only, which knows no other status for a refusal: `reason` is the code that /api/v2 gives for the same, and its page explains it.',
   },
+  period_closed: {
+    status: 422,
+    title: 'The books are closed',
+    meaning:
+      'The effective date is on or before `closed_through`, the last day that is closed. Post it with a later effective date, or have the period reopened.',
+  },
+  period_close_invalid: {
+    status: 422,
+    title: 'The books cannot be closed up to this day',
+    meaning:
+      'A closing ends later than the one before and before today (UTC), since what is posted today would be refused otherwise.',
+  },
+  period_close_not_found: {
+    status: 404,
+    title: 'No such closing',
+    meaning: 'No closing of a period with this id belongs to the tenant and environment of the key.',
+  },
+  period_not_last: {
+    status: 422,
+    title: 'A later period is closed',
+    meaning: 'Periods are reopened in the other order than they were closed: the last one first.',
+  },
+  statement_too_long: {
+    status: 422,
+    title: 'The statement is too long for a PDF',
+    meaning:
+      'A statement as PDF has at most `most` entries. Ask for a shorter period, or for CSV, which has no such bound.',
+  },
   period_invalid: {
     status: 422,
     title: 'The period is not valid',

@@ -24,5 +24,8 @@ export const permissions = {
   'limits:edit': { meaning: 'Set the monetary limits of API keys, unless one is under limits oneself' },
   'attempts:read': { meaning: 'See what came of a request by its idempotency key' },
   'trial_balance:read': { meaning: 'See the trial balance of any moment' },
+  'periods:read': { meaning: 'See up to which day the books are closed, and the trial balance of then' },
+  'periods:close': { meaning: 'Close the books up to a day' },
+  'periods:reopen': { meaning: 'Reopen the last period that was closed, with a reason' },
   'integrity:read': { meaning: 'Have the books recomputed and see whether they are right' },
 } satisfies Permissions;

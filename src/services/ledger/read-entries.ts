@@ -204,6 +204,25 @@ export async function sumEntries(
   return row;
 }
 
+const CountRow = Type.Object({ entries: Type.Integer() });
+
+/** How many entries a range has; of more than `most`, one more than that. */
+export async function countEntries(
+  tx: Transaction,
+  scope: Scope,
+  account: string,
+  range: EntryRange,
+  most: number,
+): Promise<number> {
+  const along = await alongPositions(tx, scope, account, range, 'recorded');
+  const [row] = await tx.rows(
+    CountRow,
+    `select count(*)::integer as entries from (select from ledger.entries e where ${inRange} limit $9) counted`,
+    [...rangeParameters(scope, account, along.range), most + 1],
+  );
+  return row?.entries ?? 0;
+}
+
 /** What debits and credits come to on a normal side. */
 export function netOf(side: Side, sums: { debits: bigint; credits: bigint }): bigint {
   return side === 'credit' ? sums.credits - sums.debits : sums.debits - sums.credits;

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
+import { currenciesWith } from '../../platform/currencies.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/cursor.ts';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { formatId, Id, parseId } from '../../platform/ids.ts';
@@ -8,6 +9,7 @@ import { Exchange, IsoDate, Position, Side, Timestamp, type Transfer } from './c
 import { dayOf } from './day.ts';
 import { refuse } from './errors.ts';
 import { instantOf } from './instant.ts';
+import { positionAt, positionBefore } from './position.ts';
 
 const TransferRow = Type.Object({
   position: Type.BigInt(),
@@ -106,6 +108,14 @@ const Filters = Type.Object(
     created_to: Type.Optional(Timestamp),
     effective_from: Type.Optional(IsoDate),
     effective_to: Type.Optional(IsoDate),
+    amount: Type.Optional(
+      Type.String({
+        pattern: '^(0|[1-9][0-9]{0,17})(\\.[0-9]{1,4})?$',
+        description:
+          'Transfers with an entry of exactly this amount, in any currency. Amounts have no index, which would cost every posting: `created_from` must be given, and be no more than 31 days before `created_to` or now',
+        examples: ['1234.56'],
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -118,6 +128,44 @@ export const ListTransfersQuery = Type.Object(
   { additionalProperties: false },
 );
 
+const AMOUNT_DAYS = 31;
+const DAY_MS = 86_400_000;
+
+const NowRow = Type.Object({ now: Type.String() });
+
+/** Positions of which the amounts are looked at. Throws `period_invalid` where they would be too many. */
+async function positionsToLookAt(tx: Transaction, scope: Scope, filters: Static<typeof Filters>) {
+  const { created_from, created_to } = filters;
+  if (created_from === undefined) {
+    throw refuse('period_invalid', 'An amount is looked for in a time: give created_from.');
+  }
+  const from = instantOf(created_from, '?created_from');
+  const to = created_to === undefined ? await nowOf(tx, scope) : instantOf(created_to, '?created_to');
+  if (Date.parse(to) - Date.parse(from) > AMOUNT_DAYS * DAY_MS) {
+    throw refuse(
+      'period_invalid',
+      `An amount is looked for in ${AMOUNT_DAYS} days at most, not from ${from} to ${to}.`,
+    );
+  }
+  return { first: (await positionBefore(tx, scope, from)) + 1, last: await positionAt(tx, scope, to) };
+}
+
+async function nowOf(tx: Transaction, scope: Scope): Promise<string> {
+  const [row] = await tx.rows(NowRow, 'select platform.now_of($1, $2) as now', [
+    scope.tenant_id,
+    scope.environment,
+  ]);
+  if (row === undefined) throw new Error('a time without a row');
+  return row.now;
+}
+
+/** An amount in minor units of currencies with so many digits; null where it has more than those. */
+function minorWith(amount: string, exponent: number): string | null {
+  const [whole = '', fraction = ''] = amount.split('.');
+  const digits = fraction.replace(/0+$/, '');
+  return digits.length > exponent ? null : BigInt(`${whole}${digits.padEnd(exponent, '0')}`).toString();
+}
+
 /** Transfers, newest first. */
 export async function listTransfers(tx: Transaction, scope: Scope, query: Static<typeof ListTransfersQuery>) {
   const { limit, cursor, ...given } = query;
@@ -126,6 +174,8 @@ export async function listTransfers(tx: Transaction, scope: Scope, query: Static
     ...(cursor === undefined ? {} : { cursor }),
   });
   const { filters } = page;
+  const { amount } = filters;
+  const looked = amount === undefined ? undefined : await positionsToLookAt(tx, scope, filters);
   const rows = await tx.rows(
     TransferRow,
     `select ${columns} from ledger.transfers t
@@ -142,6 +192,11 @@ export async function listTransfers(tx: Transaction, scope: Scope, query: Static
            where e.tenant_id = $1 and e.environment = $2 and e.account_id = $11
              and ($3::bigint is null or e.position < $3)
            order by e.position desc))
+         and ($13::bigint is null or (t.position between $13 and $14 and exists (
+           select from ledger.entries e
+           where e.tenant_id = $1 and e.environment = $2 and e.position = t.position
+             and e.amount = case when e.currency = any ($18::text[]) then $15::bigint
+                                 when e.currency = any ($19::text[]) then $17::bigint else $16::bigint end)))
        order by t.position desc limit $12`,
     [
       scope.tenant_id,
@@ -156,6 +211,11 @@ export async function listTransfers(tx: Transaction, scope: Scope, query: Static
       filters.effective_to === undefined ? null : dayOf(filters.effective_to, '?effective_to'),
       filters.account_id === undefined ? null : parseId('acc', filters.account_id),
       page.limit + 1,
+      looked?.first ?? null,
+      looked?.last ?? null,
+      ...[0, 2, 3].map((exponent) => (amount === undefined ? null : minorWith(amount, exponent))),
+      currenciesWith(0),
+      currenciesWith(3),
     ],
   );
   return pageOf(rows, page, transferOf, (row) => Number(row.position));

@@ -88,6 +88,15 @@ function inWords(command: Command, outcome: Outcome): Problem {
         { limit, currency, ...(limit === 'currency' ? {} : { allowed, left }) },
       );
     }
+    case 'period_closed': {
+      const closed_through = text(detail['closed_through']);
+      const effective_date = text(detail['effective_date']);
+      return refuse(
+        code,
+        `The books are closed through ${closed_through}, and this would be effective on ${effective_date}.`,
+        { closed_through, effective_date },
+      );
+    }
     case 'currency_mismatch':
       return refuse(code, `Account ${account} is kept in ${text(detail['account_currency'])}.`, {
         ...extra,

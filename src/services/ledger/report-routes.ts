@@ -15,15 +15,20 @@ import { getAttempt, KeptAttempt } from './read-attempt.ts';
 import { Balance, BalanceQuery, readBalance } from './read-balance.ts';
 import { AccountEntry, ListEntriesQuery, listEntries } from './read-entries.ts';
 import { csvStatement, readStatement, Statement, StatementQuery } from './statement.ts';
+import { pdfStatement } from './statement-pdf.ts';
 import { readTrialBalance, TrialBalance, TrialBalanceQuery } from './trial-balance.ts';
 import { readVolumes, Volumes, VolumesQuery } from './volumes.ts';
 
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 const AccountParams = Type.Object({ account_id: Id('acc') });
 
-function asksForCsv(request: FastifyRequest, format: 'json' | 'csv' | undefined): boolean {
-  if (format !== undefined) return format === 'csv';
-  return request.accepts().type(['application/json', 'text/csv']) === 'text/csv';
+const formats = { 'application/json': 'json', 'text/csv': 'csv', 'application/pdf': 'pdf' } as const;
+
+function formatOf(request: FastifyRequest, format: 'json' | 'csv' | 'pdf' | undefined) {
+  if (format !== undefined) return format;
+  const accepted = request.accepts().type(Object.keys(formats));
+  const [, chosen = 'json' as const] = Object.entries(formats).find(([type]) => type === accepted) ?? [];
+  return chosen;
 }
 
 /** A check reads all of a tenant's books: whoever asks while one runs waits for its report instead of starting another. */
@@ -121,7 +126,9 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
       {
         config: { permission: 'accounts:read', heeds_labels: true, sensitive: true },
         schema: {
-          summary: 'Statement of an account for a period, as JSON in pages or as CSV',
+          summary: 'Statement of an account for a period, as JSON in pages, as CSV or as PDF',
+          description:
+            'A PDF is in English or Portuguese, by `Accept-Language`, and the same to the byte as long as the statement is the same.',
           tags: ['accounts'],
           params: AccountParams,
           querystring: StatementQuery,
@@ -132,6 +139,7 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
                 'application/json': { schema: Statement },
                 // A text to the client; handed to Fastify as a stream.
                 'text/csv': { schema: Type.Unsafe<Readable>({ type: 'string' }) },
+                'application/pdf': { schema: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }) },
               },
             },
             ...refusals,
@@ -141,7 +149,18 @@ export function reportRoutes(books: Books, publicUrl: () => string): FastifyPlug
       async (request, reply) => {
         const { caller, params, query } = request;
         const uuid = uuidOf('acc', params.account_id);
-        if (asksForCsv(request, query.format)) {
+        const format = formatOf(request, query.format);
+        if (format === 'pdf') {
+          const language = request.accepts().language(['en', 'pt']) === 'pt' ? 'pt' : 'en';
+          const { head, filename, pdf } = await pdfStatement(db, caller, uuid, query, language);
+          return reply
+            .header('ledger-position', head)
+            .header('content-disposition', `attachment; filename="${filename}"`)
+            .header('content-language', language)
+            .type('application/pdf')
+            .send(pdf);
+        }
+        if (format === 'csv') {
           const { head, filename, pieces } = await csvStatement(db, caller, uuid, query);
           return reply
             .header('ledger-position', head)

@@ -12,6 +12,7 @@ import { events } from './events.ts';
 import { holdExpiry } from './expire-holds.ts';
 import { holdRoutes } from './hold-routes.ts';
 import { limitRoutes } from './limit-routes.ts';
+import { periodRoutes } from './period-routes.ts';
 import { permissions } from './permissions.ts';
 import { plantSeed } from './plant-seed.ts';
 import { headPosition } from './position.ts';
@@ -104,6 +105,7 @@ export const ledger = defineService({
         await app.register(routes(books, publicUrl));
         await app.register(holdRoutes(books));
         await app.register(reportRoutes(books, publicUrl));
+        await app.register(periodRoutes(books));
         await app.register(limitRoutes(db));
         await app.register(v1Routes(books));
       },

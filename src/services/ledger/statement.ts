@@ -57,12 +57,12 @@ export const StatementQuery = Type.Object(
         minimum: 1,
         maximum: 1_000,
         default: 100,
-        description: 'Entries on a page of JSON; CSV always has all',
+        description: 'Entries on a page of JSON; CSV and PDF always have all',
       }),
     ),
     format: Type.Optional(
-      Type.Union([Type.Literal('json'), Type.Literal('csv')], {
-        description: 'Instead of the `Accept` header: csv is the same as text/csv',
+      Type.Union([Type.Literal('json'), Type.Literal('csv'), Type.Literal('pdf')], {
+        description: 'Instead of the `Accept` header: csv is the same as text/csv, pdf as application/pdf',
       }),
     ),
   },
@@ -256,21 +256,40 @@ const redact = redactorOf(AccountEntry);
 /** Entries read by one statement and kept in memory at a time. */
 const BATCH = 1_000;
 
+/** All entries of a statement, a batch at a time, and what they begin with and come to. */
+export interface WholeStatement {
+  /** The last position of the snapshot. */
+  head: number;
+  account_id: string;
+  period: Required<Period>;
+  account: AccountRow;
+  range: EntryRange;
+  /** Minor units; balances on the normal side. */
+  opening: bigint;
+  debits: bigint;
+  credits: bigint;
+  closing: bigint;
+  /** The entries in the order of the statement, each with the balance that it leaves. */
+  batches: () => AsyncGenerator<{ row: EntryRow; balance: bigint }[]>;
+}
+
 /**
- * A statement as CSV, a piece at a time: the opening balance, the entries, the closing balance. The snapshot is the
- * position it was begun at, since what was recorded up to it never changes: nothing is held open while a slow client
- * reads.
+ * A statement without pages. The snapshot is the position it was begun at, since what was recorded up to it never
+ * changes: nothing is held open while a slow client reads.
+ *
+ * @param name of the form that it is asked in, for a refusal
  */
-export async function csvStatement(
+export async function wholeStatement(
   db: Database,
   caller: Caller,
   uuid: string,
   query: StatementQuery,
-): Promise<{ head: number; filename: string; pieces: AsyncGenerator<string> }> {
+  name: 'CSV' | 'PDF',
+): Promise<WholeStatement> {
   const period = checkedPeriod(query);
   if (query.cursor !== undefined) {
-    throw refuseRequest('malformed_request', 'A statement as CSV has no pages.', {
-      errors: [{ pointer: '?cursor', detail: 'cannot stand beside csv' }],
+    throw refuseRequest('malformed_request', `A statement as ${name} has no cursors.`, {
+      errors: [{ pointer: '?cursor', detail: `cannot stand beside ${name.toLowerCase()}` }],
     });
   }
   const { head, book, sums } = await db.read(caller, async (tx) => {
@@ -279,12 +298,9 @@ export async function csvStatement(
     return { head: position, book: opened, sums: await sumEntries(tx, caller, uuid, opened.range) };
   });
   const { account, range, opening } = book;
-  const { currency, normal_side } = account;
-  const amount = (minor: bigint) => formatMoney(minor, currency).amount;
-  const closing = opening + netOf(normal_side, sums);
+  const closing = opening + netOf(account.normal_side, sums);
 
-  async function* pieces(): AsyncGenerator<string> {
-    yield csvOf([{ line: 'opening', balance: amount(opening), currency }], true);
+  async function* batches(): AsyncGenerator<{ row: EntryRow; balance: bigint }[]> {
     let balance = opening;
     let after: Place | undefined;
     for (;;) {
@@ -292,26 +308,8 @@ export async function csvStatement(
       const rows = await db.read(caller, (tx) =>
         fetchEntries(tx, caller, uuid, range, { order: period.by, after: place, limit: BATCH }),
       );
-      const entries = withBalances(normal_side, rows, balance);
-      const lines = entries.map(
-        ({ row, balance: running }): Line => ({
-          line: 'entry',
-          effective_date: row.effective_date,
-          created_at: row.created_at,
-          position: Number(row.position),
-          leg: row.leg,
-          transfer_id: formatId('trf', row.transfer_id),
-          ...(row.description === null ? {} : { description: row.description }),
-          counterparties: row.counterparties.map((id) => formatId('acc', id)).join(' '),
-          [row.side]: amount(row.amount),
-          balance: amount(running),
-          currency,
-        }),
-      );
-      yield csvOf(
-        lines.map((line) => redact(line, caller, 'accounts:read')),
-        false,
-      );
+      const entries = withBalances(account.normal_side, rows, balance);
+      yield entries;
       const last = entries.at(-1);
       if (last !== undefined) {
         balance = last.balance;
@@ -322,11 +320,62 @@ export async function csvStatement(
     if (balance !== closing) {
       throw new Error(`the entries of account ${uuid} come to ${balance}, and their sums to ${closing}`);
     }
-    yield csvOf([{ line: 'closing', balance: amount(closing), currency }], false);
   }
+  const { debits, credits } = sums;
   return {
     head,
-    filename: `statement_${formatId('acc', uuid)}_${period.from}_${period.to}.csv`,
-    pieces: pieces(),
+    account_id: formatId('acc', uuid),
+    period,
+    account,
+    range,
+    opening,
+    debits,
+    credits,
+    closing,
+    batches,
   };
+}
+
+/** What a statement is called as a file. */
+export function statementName({ account_id, period }: WholeStatement, ending: 'csv' | 'pdf'): string {
+  return `statement_${account_id}_${period.from}_${period.to}.${ending}`;
+}
+
+/** A statement as CSV, a piece at a time: the opening balance, the entries, the closing balance. */
+export async function csvStatement(
+  db: Database,
+  caller: Caller,
+  uuid: string,
+  query: StatementQuery,
+): Promise<{ head: number; filename: string; pieces: AsyncGenerator<string> }> {
+  const whole = await wholeStatement(db, caller, uuid, query, 'CSV');
+  const { currency } = whole.account;
+  const amount = (minor: bigint) => formatMoney(minor, currency).amount;
+
+  async function* pieces(): AsyncGenerator<string> {
+    yield csvOf([{ line: 'opening', balance: amount(whole.opening), currency }], true);
+    for await (const entries of whole.batches()) {
+      const lines = entries.map(
+        ({ row, balance }): Line => ({
+          line: 'entry',
+          effective_date: row.effective_date,
+          created_at: row.created_at,
+          position: Number(row.position),
+          leg: row.leg,
+          transfer_id: formatId('trf', row.transfer_id),
+          ...(row.description === null ? {} : { description: row.description }),
+          counterparties: row.counterparties.map((id) => formatId('acc', id)).join(' '),
+          [row.side]: amount(row.amount),
+          balance: amount(balance),
+          currency,
+        }),
+      );
+      yield csvOf(
+        lines.map((line) => redact(line, caller, 'accounts:read')),
+        false,
+      );
+    }
+    yield csvOf([{ line: 'closing', balance: amount(whole.closing), currency }], false);
+  }
+  return { head: whole.head, filename: statementName(whole, 'csv'), pieces: pieces() };
 }

@@ -143,3 +143,46 @@ test('a member of a link that is wrong by itself takes the link with it, and onl
   );
   assert.equal((await bank.get(`/api/v2/accounts/${a}`)).balance.amount, '9.00');
 });
+
+test('transfers of exactly an amount are found, in any currency, in 31 days at most', async () => {
+  const pair = async (currency: string) => {
+    const options = { currency, chart_code: '1100', credit_limit: null };
+    return [await account(options), await account(options)];
+  };
+  const move = async (currency: string, amount: string): Promise<string> => {
+    const [debit_account_id, credit_account_id] = await pair(currency);
+    const body = { debit_account_id, credit_account_id, amount: { amount, currency } };
+    return (await bank.post('/api/v2/transfers', body)).id;
+  };
+  const moved = [
+    await move('BRL', '4321.00'),
+    await move('JPY', '4321'),
+    await move('KWD', '4321.000'),
+    await move('BRL', '43.21'),
+    await move('KWD', '4.321'),
+    await move('BRL', '4321.00'),
+  ];
+  const first = (await bank.get(`/api/v2/transfers/${moved[0]}`)).created_at;
+  const last = (await bank.get(`/api/v2/transfers/${moved[5]}`)).created_at;
+  const found = async (amount: string, more = '') => {
+    const { data } = await bank.get(`/api/v2/transfers?amount=${amount}&created_from=${first}${more}`);
+    return data.map(({ id }: { id: string }) => moved.indexOf(id));
+  };
+  assert.deepEqual(await found('4321.00'), [5, 2, 1, 0]);
+  assert.deepEqual(await found('4321'), [5, 2, 1, 0]);
+  assert.deepEqual(await found('43.21'), [3]);
+  assert.deepEqual(await found('4.321'), [4]);
+  assert.deepEqual(await found('4321', `&created_to=${first}`), [0]);
+  assert.deepEqual(await found('0.0001'), []);
+  const page = await bank.get(
+    `/api/v2/transfers?amount=4321&created_from=${first}&created_to=${last}&limit=3`,
+  );
+  const next = await bank.get(
+    `/api/v2/transfers?amount=4321&created_from=${first}&created_to=${last}&limit=3&cursor=${page.next_cursor}`,
+  );
+  assert.deepEqual([page.data.length, next.data.length, next.next_cursor], [3, 1, null]);
+  for (const query of ['', '&created_from=2020-01-01T00:00:00Z', '&created_to=2020-01-01T00:00:00Z']) {
+    const refused = await bank.ask('GET', `/api/v2/transfers?amount=1${query}`);
+    assert.deepEqual([refused.status, refused.body.code], [422, 'period_invalid'], query);
+  }
+});

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Snowflake } from 'lucide-react';
 import { type ReactNode, useMemo } from 'react';
-import { Link, useParams } from 'react-router';
+import { Link, useParams, useSearchParams } from 'react-router';
 import { act } from '../../api/act.ts';
 import { type BodyOf, get } from '../../api/client.ts';
 import { listRows } from '../../api/lists.ts';
@@ -18,7 +18,10 @@ import { List } from '../../ui/list-page.tsx';
 import { Permitted, useMay } from '../../ui/self.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
 import { useLocale } from '../../ui/words.ts';
+import { CloseAccountButton, EditAccountButton } from './account-acts.tsx';
+import { useHoldColumns, useHoldStates } from './holds.tsx';
 import { useLedgerWords } from './ledger-words.ts';
+import { Statement } from './statement.tsx';
 import { AccountStatus } from './status.tsx';
 
 type Account = BodyOf<'/api/v2/accounts/{account_id}'>;
@@ -33,6 +36,8 @@ export function Page() {
 
 function AccountPage() {
   const t = useLedgerWords();
+  const may = useMay();
+  const [search, setSearch] = useSearchParams();
   const { account_id = '' } = useParams();
   const found = useQuery({
     queryKey: ['account', account_id],
@@ -41,6 +46,10 @@ function AccountPage() {
   if (found.isError) return <Refused error={found.error} retry={() => void found.refetch()} />;
   if (found.data === undefined) return <Loading />;
   const account = found.data;
+  const tabs = (['entries', 'statement', 'holds', 'balance_over_time', 'explain', 'details'] as const).filter(
+    (name) => name !== 'holds' || may('holds:read'),
+  );
+  const tab = tabs.find((name) => name === search.get('tab')) ?? 'entries';
   return (
     <Stack gap="sm">
       <ThingHead
@@ -50,7 +59,9 @@ function AccountPage() {
         actions={
           <>
             <PayButton account={account} />
+            <EditAccountButton account={account} />
             <FreezeButton account={account} />
+            <CloseAccountButton account={account} />
             <HistoryButton subject={account.id} />
             <ApiCallButton
               calls={[
@@ -79,17 +90,29 @@ function AccountPage() {
           </Text>
         </div>
       </Group>
-      <Tabs defaultValue="entries">
+      <Tabs
+        value={tab}
+        // What one list is filtered by is nothing to the next.
+        onChange={(chosen) => setSearch(chosen === null || chosen === 'entries' ? {} : { tab: chosen })}
+        keepMounted={false}
+      >
         <Tabs.List>
-          <Tabs.Tab value="entries">{t('entries')}</Tabs.Tab>
-          <Tabs.Tab value="chart">{t('balance_over_time')}</Tabs.Tab>
-          <Tabs.Tab value="explain">{t('explain')}</Tabs.Tab>
-          <Tabs.Tab value="details">{t('details')}</Tabs.Tab>
+          {tabs.map((name) => (
+            <Tabs.Tab key={name} value={name}>
+              {t(name)}
+            </Tabs.Tab>
+          ))}
         </Tabs.List>
         <Tabs.Panel value="entries" pt="sm">
           <Entries account={account} />
         </Tabs.Panel>
-        <Tabs.Panel value="chart" pt="sm">
+        <Tabs.Panel value="statement" pt="sm">
+          <Statement account={account} />
+        </Tabs.Panel>
+        <Tabs.Panel value="holds" pt="sm">
+          <Holds account={account} />
+        </Tabs.Panel>
+        <Tabs.Panel value="balance_over_time" pt="sm">
           <BalanceOverTime account={account} />
         </Tabs.Panel>
         <Tabs.Panel value="explain" pt="sm">
@@ -220,6 +243,22 @@ function Entries({ account }: { account: Account }) {
   );
 }
 
+function Holds({ account }: { account: Account }) {
+  const columns = useHoldColumns();
+  const status = useHoldStates();
+  return (
+    <List
+      path="/api/v2/holds"
+      fixed={{ account_id: account.id }}
+      permission="holds:read"
+      keyOf={({ id }) => id}
+      to={({ id }) => `/holds/${id}`}
+      filters={[status]}
+      columns={columns}
+    />
+  );
+}
+
 function BalanceOverTime({ account }: { account: Account }) {
   const t = useLedgerWords();
   const locale = useLocale();
@@ -280,8 +319,25 @@ function Explanation({ account }: { account: Account }) {
         </Table.Tbody>
       </Table>
       {account.available === null && <Text size="sm">{t('explain_unlimited')}</Text>}
+      <Text size="sm">
+        {t('rule_below_zero')}{' '}
+        {account.credit_limit === null ? (
+          t('rule_unlimited')
+        ) : isZero(account.credit_limit.amount) ? (
+          t('rule_none')
+        ) : (
+          <Money value={account.credit_limit} />
+        )}
+      </Text>
+      {!account.may_send && <Text size="sm">{t('rule_no_sending')}</Text>}
+      {!account.may_receive && <Text size="sm">{t('rule_no_receiving')}</Text>}
+      {account.status !== 'open' && <Text size="sm">{t(`rule_${account.status}`)}</Text>}
     </Section>
   );
+}
+
+function isZero(amount: string): boolean {
+  return /^-?0(\.0+)?$/.test(amount);
 }
 
 function Summand({ figure, reason }: { figure: ReactNode; reason: string }) {

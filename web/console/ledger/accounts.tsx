@@ -1,6 +1,7 @@
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment, Money } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
+import { OpenAccountButton } from './account-acts.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { AccountStatus } from './status.tsx';
 
@@ -17,6 +18,7 @@ export function Page() {
       permission="accounts:read"
       keyOf={({ id }) => id}
       to={({ id }) => `/accounts/${id}`}
+      actions={<OpenAccountButton />}
       filters={[
         { name: 'q', label: t('search_name') },
         { name: 'type', label: t('type'), choices: types.map((value) => ({ value, label: t(value) })) },

@@ -1,4 +1,4 @@
-import { Button, Checkbox, Stack, Table } from '@mantine/core';
+import { Button, Checkbox, Stack, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -47,6 +47,8 @@ function HoldPage() {
         actions={
           <>
             {hold.status === 'active' && <CaptureButton hold={hold} />}
+            {hold.status === 'active' && <IncreaseButton hold={hold} />}
+            {hold.status === 'active' && hold.expires_at !== undefined && <ExtendButton hold={hold} />}
             {hold.status === 'active' && <ReleaseButton hold={hold} />}
             <HistoryButton subject={hold.id} />
             <ApiCallButton calls={[{ method: 'GET', path: '/api/v2/holds/{hold_id}', ids: { hold_id } }]} />
@@ -183,6 +185,75 @@ function ReleaseButton({ hold }: { hold: Hold }) {
           onType={setAmount}
           currency={currency}
           required={false}
+        />
+      </ActDialog>
+    </>
+  );
+}
+
+function IncreaseButton({ hold }: { hold: Hold }) {
+  const t = useLedgerWords();
+  const may = useMay();
+  const [opened, { open, close }] = useDisclosure(false);
+  const [amount, setAmount] = useState('');
+  if (!may('holds:place')) return null;
+  const { currency } = hold.amount;
+  const parsed = parseAmount(amount, currency);
+  const path = '/api/v2/holds/{hold_id}/increments';
+  const ids = { hold_id: hold.id };
+  const body = { amount: { amount: parsed ?? '', currency } };
+  return (
+    <>
+      <Button variant="default" onClick={open}>
+        {t('increase_hold')}
+      </Button>
+      <ActDialog
+        opened={opened}
+        onClose={close}
+        title={t('increase_hold')}
+        consequence={t('increase_consequence')}
+        verb={t('increase_hold')}
+        isReady={parsed !== undefined}
+        run={(key) => act('post', path, { ids, body, key })}
+        call={{ method: 'POST', path, ids, body, idempotent: true }}
+      >
+        <AmountInput label={t('increase_by')} typed={amount} onType={setAmount} currency={currency} />
+      </ActDialog>
+    </>
+  );
+}
+
+function ExtendButton({ hold }: { hold: Hold }) {
+  const t = useLedgerWords();
+  const may = useMay();
+  const [opened, { open, close }] = useDisclosure(false);
+  const [expires, setExpires] = useState('');
+  if (!may('holds:place')) return null;
+  const path = '/api/v2/holds/{hold_id}/extensions';
+  const ids = { hold_id: hold.id };
+  // The field knows no zone: it means that of the reader.
+  const body = { expires_at: expires === '' ? '' : new Date(expires).toISOString() };
+  return (
+    <>
+      <Button variant="default" onClick={open}>
+        {t('extend_hold')}
+      </Button>
+      <ActDialog
+        opened={opened}
+        onClose={close}
+        title={t('extend_hold')}
+        consequence={t('extend_consequence')}
+        verb={t('extend_hold')}
+        isReady={expires !== ''}
+        run={(key) => act('post', path, { ids, body, key })}
+        call={{ method: 'POST', path, ids, body, idempotent: true }}
+      >
+        <TextInput
+          label={t('expires')}
+          type="datetime-local"
+          required
+          value={expires}
+          onChange={(event) => setExpires(event.currentTarget.value)}
         />
       </ActDialog>
     </>

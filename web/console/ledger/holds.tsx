@@ -1,7 +1,8 @@
 import { Badge } from '@mantine/core';
+import type { RowOf } from '../../api/lists.ts';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment, Money } from '../../ui/figures.tsx';
-import { ListPage } from '../../ui/list-page.tsx';
+import { type Column, ListPage } from '../../ui/list-page.tsx';
 import { AccountLink } from './account-link.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { PlaceHoldButton } from './place-hold.tsx';
@@ -18,8 +19,75 @@ export function HoldStatus({ status }: { status: keyof typeof colors }) {
   );
 }
 
+/** What lists of holds show of each. */
+export function useHoldColumns() {
+  const t = useLedgerWords();
+  return [
+    {
+      name: 'id',
+      title: t('id'),
+      value: ({ id }) => id,
+      show: ({ id }) => <CopyId id={id} to={`/holds/${id}`} short />,
+    },
+    { name: 'description', title: t('description'), value: ({ description }) => description, wide: true },
+    {
+      name: 'debited',
+      title: t('from_account'),
+      value: ({ debit_account_id }) => debit_account_id,
+      show: ({ debit_account_id }) => <AccountLink id={debit_account_id} />,
+      wide: true,
+    },
+    {
+      name: 'credited',
+      title: t('to_account'),
+      value: ({ credit_account_id }) => credit_account_id,
+      show: ({ credit_account_id }) => <AccountLink id={credit_account_id} />,
+      wide: true,
+    },
+    {
+      name: 'status',
+      title: t('status'),
+      value: ({ status }) => status,
+      show: ({ status }) => <HoldStatus status={status} />,
+    },
+    {
+      name: 'remaining',
+      title: t('remaining'),
+      value: ({ remaining }) => remaining.amount,
+      show: ({ remaining }) => <Money value={remaining} />,
+      align: 'right',
+      order: 'number',
+    },
+    {
+      name: 'expires_at',
+      title: t('expires'),
+      value: ({ expires_at }) => expires_at,
+      show: ({ expires_at }) => (expires_at === undefined ? t('never') : <Moment at={expires_at} />),
+      wide: true,
+    },
+    {
+      name: 'created_at',
+      title: t('created'),
+      value: ({ created_at }) => created_at,
+      show: ({ created_at }) => <Moment at={created_at} />,
+      wide: true,
+    },
+  ] satisfies Column<RowOf<'/api/v2/holds'>>[];
+}
+
+export function useHoldStates() {
+  const t = useLedgerWords();
+  return {
+    name: 'status',
+    label: t('status'),
+    choices: states.map((value) => ({ value, label: t(value) })),
+  };
+}
+
 export function Page() {
   const t = useLedgerWords();
+  const columns = useHoldColumns();
+  const status = useHoldStates();
   return (
     <ListPage
       title={t('holds')}
@@ -29,61 +97,8 @@ export function Page() {
       keyOf={({ id }) => id}
       to={({ id }) => `/holds/${id}`}
       actions={<PlaceHoldButton />}
-      filters={[
-        { name: 'account_id', label: t('account_id') },
-        { name: 'status', label: t('status'), choices: states.map((value) => ({ value, label: t(value) })) },
-      ]}
-      columns={[
-        {
-          name: 'id',
-          title: t('id'),
-          value: ({ id }) => id,
-          show: ({ id }) => <CopyId id={id} to={`/holds/${id}`} short />,
-        },
-        { name: 'description', title: t('description'), value: ({ description }) => description, wide: true },
-        {
-          name: 'debited',
-          title: t('from_account'),
-          value: ({ debit_account_id }) => debit_account_id,
-          show: ({ debit_account_id }) => <AccountLink id={debit_account_id} />,
-          wide: true,
-        },
-        {
-          name: 'credited',
-          title: t('to_account'),
-          value: ({ credit_account_id }) => credit_account_id,
-          show: ({ credit_account_id }) => <AccountLink id={credit_account_id} />,
-          wide: true,
-        },
-        {
-          name: 'status',
-          title: t('status'),
-          value: ({ status }) => status,
-          show: ({ status }) => <HoldStatus status={status} />,
-        },
-        {
-          name: 'remaining',
-          title: t('remaining'),
-          value: ({ remaining }) => remaining.amount,
-          show: ({ remaining }) => <Money value={remaining} />,
-          align: 'right',
-          order: 'number',
-        },
-        {
-          name: 'expires_at',
-          title: t('expires'),
-          value: ({ expires_at }) => expires_at,
-          show: ({ expires_at }) => (expires_at === undefined ? t('never') : <Moment at={expires_at} />),
-          wide: true,
-        },
-        {
-          name: 'created_at',
-          title: t('created'),
-          value: ({ created_at }) => created_at,
-          show: ({ created_at }) => <Moment at={created_at} />,
-          wide: true,
-        },
-      ]}
+      filters={[{ name: 'account_id', label: t('account_id') }, status]}
+      columns={columns}
     />
   );
 }

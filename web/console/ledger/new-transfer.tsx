@@ -1,8 +1,8 @@
 /** Making a transfer: first what would happen, by a dry run, then the posting itself. */
-import { Alert, Button, Group, SimpleGrid, Stack, Table, TextInput, Title } from '@mantine/core';
+import { Alert, Anchor, Button, Group, SimpleGrid, Stack, Table, TextInput, Title } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { useNavigate, useSearchParams } from 'react-router';
+import { Link, useNavigate, useSearchParams } from 'react-router';
 import { type ActBody, act } from '../../api/act.ts';
 import { ApiProblem, get } from '../../api/client.ts';
 import { AccountSelect, type ChosenAccount } from '../../ui/account-select.tsx';
@@ -11,11 +11,12 @@ import { AmountInput, parseAmount } from '../../ui/amount.tsx';
 import { ApiCallButton } from '../../ui/api-call.tsx';
 import { Section } from '../../ui/facts.tsx';
 import { Money } from '../../ui/figures.tsx';
-import { Permitted } from '../../ui/self.tsx';
+import { Permitted, useMay } from '../../ui/self.tsx';
 import { Refused } from '../../ui/states.tsx';
 import { useUiWords } from '../../ui/ui-words.ts';
 import { AccountLink } from './account-link.tsx';
 import { useLedgerWords } from './ledger-words.ts';
+import { WhatStoodAgainst } from './refusal.tsx';
 
 type Transfer = ActBody<'/api/v2/transfers', 'post'>;
 
@@ -40,6 +41,8 @@ function NewTransfer() {
   const [description, setDescription] = useState('');
   const [effectiveDate, setEffectiveDate] = useState('');
   const [key, setKey] = useState(() => crypto.randomUUID());
+  const [refusedKey, setRefusedKey] = useState<string>();
+  const may = useMay();
   // From the page of an account that account is debited, until another one is chosen.
   const given = useQuery({
     queryKey: ['account', from],
@@ -81,7 +84,10 @@ function NewTransfer() {
     },
     onError: (error) => {
       // As in act-dialog.tsx: what nobody answered is asked for again under the same key.
-      if (error instanceof ApiProblem && error.problem.status < 500) setKey(crypto.randomUUID());
+      if (!(error instanceof ApiProblem) || error.problem.status >= 500) return;
+      // What a rule of the ledger refused is kept under the key.
+      setRefusedKey(error.problem.status === 422 && may('attempts:read') ? key : undefined);
+      setKey(crypto.randomUUID());
     },
   });
   /** What was shown is of no use any more. */
@@ -143,8 +149,17 @@ function NewTransfer() {
               onChange={(event) => forget(setDescription)(event.currentTarget.value)}
             />
           </Section>
-          {rehearsal.isError && <Refused error={rehearsal.error} />}
-          {posting.isError && <Refused error={posting.error} />}
+          {rehearsal.isError && <RefusedTransfer error={rehearsal.error} request={rehearsal.variables} />}
+          {posting.isError && (
+            <>
+              <RefusedTransfer error={posting.error} request={posting.variables} />
+              {refusedKey !== undefined && (
+                <Anchor component={Link} to={`/attempts/${refusedKey}`} size="sm">
+                  {t('what_became_of_it')}
+                </Anchor>
+              )}
+            </>
+          )}
           {needsApproval && <Alert color="orange">{t('needs_approval')}</Alert>}
           {rehearsed !== undefined && (
             <Section title={t('would_happen')}>
@@ -190,5 +205,17 @@ function NewTransfer() {
         </Stack>
       </form>
     </Stack>
+  );
+}
+
+/** A refusal, and what stood against it. */
+function RefusedTransfer({ error, request }: { error: unknown; request: Transfer | undefined }) {
+  return (
+    <>
+      <Refused error={error} />
+      {error instanceof ApiProblem && request !== undefined && (
+        <WhatStoodAgainst problem={error.problem} request={request} />
+      )}
+    </>
   );
 }

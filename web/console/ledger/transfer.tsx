@@ -12,6 +12,7 @@ import { Loading, Refused } from '../../ui/states.tsx';
 import { AccountLink } from './account-link.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { ReverseButton } from './reverse.tsx';
+import { TransferTimeline } from './timeline.tsx';
 
 export function Page() {
   return (
@@ -124,6 +125,7 @@ function TransferPage() {
           </Table>
         </Table.ScrollContainer>
       </Section>
+      <TransferTimeline transfer={transfer} />
     </Stack>
   );
 }

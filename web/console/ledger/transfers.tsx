@@ -1,7 +1,10 @@
-import { Badge } from '@mantine/core';
+import { Badge, Button } from '@mantine/core';
+import { FileUp } from 'lucide-react';
+import { Link } from 'react-router';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { DayText, Moment, Money } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
+import { useMay } from '../../ui/self.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { amountOf, sidesOf } from './legs.ts';
 
@@ -9,6 +12,7 @@ const kinds = ['transfer', 'reversal', 'capture'] as const;
 
 export function Page() {
   const t = useLedgerWords();
+  const may = useMay();
   const kindWord = (kind: (typeof kinds)[number]) => t(kind === 'transfer' ? 'transfer_kind' : kind);
   const accounts = (ids: readonly string[]) =>
     ids.length === 1 && ids[0] !== undefined ? (
@@ -24,6 +28,18 @@ export function Page() {
       permission="transfers:read"
       keyOf={({ id }) => id}
       to={({ id }) => `/transfers/${id}`}
+      actions={
+        may('transfers:post') && (
+          <Button
+            variant="default"
+            component={Link}
+            to="/transfers/upload"
+            leftSection={<FileUp size={14} />}
+          >
+            {t('upload_file')}
+          </Button>
+        )
+      }
       filters={[
         { name: 'account_id', label: t('account_id') },
         {
@@ -31,8 +47,11 @@ export function Page() {
           label: t('kind'),
           choices: kinds.map((value) => ({ value, label: kindWord(value) })),
         },
-        { name: 'effective_from', label: t('from_day'), kind: 'day' },
-        { name: 'effective_to', label: t('to_day'), kind: 'day' },
+        { name: 'amount', label: t('amount_exactly') },
+        { name: 'created_from', label: t('created_from'), kind: 'day_begins' },
+        { name: 'created_to', label: t('created_to'), kind: 'day_ends' },
+        { name: 'effective_from', label: t('effective_from'), kind: 'day' },
+        { name: 'effective_to', label: t('effective_to'), kind: 'day' },
       ]}
       columns={[
         {

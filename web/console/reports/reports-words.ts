@@ -2,6 +2,37 @@ import { defineWords } from '../../ui/words.ts';
 
 export const useReportsWords = defineWords('reports', {
   en: {
+    periods: 'Closed periods',
+    periods_about:
+      'Up to the last day that is closed nothing is posted any more: what would be effective then is refused. The trial balance of the day is kept, so that everybody can see that it has not changed.',
+    never_closed: 'The books were never closed',
+    close_books: 'Close the books',
+    close_books_consequence:
+      'Nothing that is effective on this day or before is posted any more, by nobody: transfers, reversals and captures with such a date are refused. Only who may reopen it can undo it.',
+    closed_through: 'Closed through',
+    closed_through_day: 'Closed through {{day}}',
+    closed: 'closed',
+    reopened: 'reopened',
+    status: 'Status',
+    closed_at: 'Closed',
+    closed_by: 'Closed by',
+    closed_before: 'Closed before through',
+    hash: 'Hash of the trial balance',
+    hash_now: 'Hash of it now',
+    unchanged: 'The trial balance is unchanged',
+    unchanged_about:
+      'Computed anew from all entries up to position {{position}}, it is what it was when the period was closed.',
+    changed: 'The trial balance is another one now',
+    changed_reopened: 'The period was reopened since; what is shown is what it was when it was closed.',
+    changed_about:
+      'The period is closed, and still its entries come to something else than then. The books were changed outside of the ledger: have their integrity checked.',
+    reopen: 'Reopen',
+    reopen_consequence:
+      'What is effective in this period can be posted again, and its trial balance may change. The period before stays closed. Who reopened it and why stays on record.',
+    reopen_reason: 'Reason of the reopening',
+    reopened_at: 'Reopened',
+    reopened_by: 'Reopened by',
+    ledger_position: 'Position',
     trial_balance: 'Trial balance',
     trial_about: 'In each currency all debit balances equal all credit balances, now and on any past day.',
     effective_on: 'Effective on',
@@ -45,6 +76,37 @@ export const useReportsWords = defineWords('reports', {
     more: 'There is more than this.',
   },
   pt: {
+    periods: 'Períodos fechados',
+    periods_about:
+      'Até o último dia fechado nada mais é lançado: o que teria efeito então é recusado. O balancete do dia fica guardado, para que todos vejam que não mudou.',
+    never_closed: 'Os livros nunca foram fechados',
+    close_books: 'Fechar os livros',
+    close_books_consequence:
+      'Nada com efeito neste dia ou antes é mais lançado, por ninguém: transferências, estornos e capturas com essa data são recusados. Só quem pode reabrir pode desfazer.',
+    closed_through: 'Fechado até',
+    closed_through_day: 'Fechado até {{day}}',
+    closed: 'fechado',
+    reopened: 'reaberto',
+    status: 'Situação',
+    closed_at: 'Fechado em',
+    closed_by: 'Fechado por',
+    closed_before: 'Antes fechado até',
+    hash: 'Hash do balancete',
+    hash_now: 'Hash dele agora',
+    unchanged: 'O balancete não mudou',
+    unchanged_about:
+      'Calculado de novo de todos os lançamentos até a posição {{position}}, é o que era quando o período foi fechado.',
+    changed: 'O balancete agora é outro',
+    changed_reopened: 'O período foi reaberto depois; o que se mostra é o que era quando foi fechado.',
+    changed_about:
+      'O período está fechado, e mesmo assim seus lançamentos dão outra coisa. Os livros foram alterados por fora do razão: mande verificar a integridade.',
+    reopen: 'Reabrir',
+    reopen_consequence:
+      'O que tem efeito neste período pode ser lançado de novo, e o balancete pode mudar. O período anterior fica fechado. Fica registrado quem reabriu e por quê.',
+    reopen_reason: 'Motivo da reabertura',
+    reopened_at: 'Reaberto em',
+    reopened_by: 'Reaberto por',
+    ledger_position: 'Posição',
     trial_balance: 'Balancete',
     trial_about:
       'Em cada moeda, todos os saldos devedores igualam todos os credores, agora e em qualquer dia passado.',

@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Stack, Table, Text, TextInput, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useSearchParams } from 'react-router';
-import { get } from '../../api/client.ts';
+import { type BodyOf, get } from '../../api/client.ts';
 import { ApiCallButton } from '../../ui/api-call.tsx';
 import { Section } from '../../ui/facts.tsx';
 import { Money, moneyText } from '../../ui/figures.tsx';
@@ -30,7 +30,6 @@ export function Page() {
 
 function TrialBalance() {
   const t = useReportsWords();
-  const locale = useLocale();
   const [search, setSearch] = useSearchParams();
   const day = search.get('effective_on') ?? '';
   const query = day === '' ? {} : { effective_on: day };
@@ -40,7 +39,6 @@ function TrialBalance() {
   });
   const choose = (chosen: string) =>
     setSearch(chosen === '' ? {} : { effective_on: chosen }, { replace: true });
-  const isZero = (amount: string) => /^-?0(\.0+)?$/.test(amount);
   return (
     <Stack gap="sm">
       <Group align="flex-end" gap="xs">
@@ -68,62 +66,7 @@ function TrialBalance() {
           <Empty>{t('nothing')}</Empty>
         </Section>
       ) : (
-        found.data.totals.map((total) => (
-          <Section
-            key={total.currency}
-            title={total.currency}
-            aside={
-              <Badge variant="light" color={isZero(total.difference.amount) ? 'teal' : 'red'} tt="none">
-                {isZero(total.difference.amount)
-                  ? t('balanced')
-                  : t('difference', { amount: moneyText(total.difference, locale) })}
-              </Badge>
-            }
-          >
-            <Table.ScrollContainer minWidth={460}>
-              <Table fz="sm" verticalSpacing={4}>
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>{t('code')}</Table.Th>
-                    <Table.Th>{t('name')}</Table.Th>
-                    <Table.Th ta="right">{t('accounts')}</Table.Th>
-                    <Table.Th ta="right">{t('debits')}</Table.Th>
-                    <Table.Th ta="right">{t('credits')}</Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {found.data.lines
-                    .filter(({ currency }) => currency === total.currency)
-                    .map((line) => (
-                      <Table.Tr key={line.chart_code}>
-                        <Table.Td>{line.chart_code}</Table.Td>
-                        <Table.Td>{line.name}</Table.Td>
-                        <Table.Td ta="right">{line.accounts.toLocaleString(locale)}</Table.Td>
-                        <Table.Td ta="right">
-                          {!isZero(line.debit_balance.amount) && <Money value={line.debit_balance} />}
-                        </Table.Td>
-                        <Table.Td ta="right">
-                          {!isZero(line.credit_balance.amount) && <Money value={line.credit_balance} />}
-                        </Table.Td>
-                      </Table.Tr>
-                    ))}
-                </Table.Tbody>
-                <Table.Tfoot>
-                  <Table.Tr>
-                    <Table.Th colSpan={2}>{t('total', { currency: total.currency })}</Table.Th>
-                    <Table.Th ta="right">{total.accounts.toLocaleString(locale)}</Table.Th>
-                    <Table.Th ta="right">
-                      <Money value={total.debits} fw={700} />
-                    </Table.Th>
-                    <Table.Th ta="right">
-                      <Money value={total.credits} fw={700} />
-                    </Table.Th>
-                  </Table.Tr>
-                </Table.Tfoot>
-              </Table>
-            </Table.ScrollContainer>
-          </Section>
-        ))
+        <BalanceTables balance={found.data} />
       )}
       {found.data !== undefined && (
         <Text size="xs" c="dimmed">
@@ -132,4 +75,78 @@ function TrialBalance() {
       )}
     </Stack>
   );
+}
+
+/** The lines of a trial balance, a table for each currency. */
+export function BalanceTables({
+  balance,
+}: {
+  balance: Pick<BodyOf<'/api/v2/trial-balance'>, 'lines' | 'totals'>;
+}) {
+  const t = useReportsWords();
+  const locale = useLocale();
+  return (
+    <>
+      {balance.totals.map((total) => (
+        <Section
+          key={total.currency}
+          title={total.currency}
+          aside={
+            <Badge variant="light" color={isZero(total.difference.amount) ? 'teal' : 'red'} tt="none">
+              {isZero(total.difference.amount)
+                ? t('balanced')
+                : t('difference', { amount: moneyText(total.difference, locale) })}
+            </Badge>
+          }
+        >
+          <Table.ScrollContainer minWidth={460}>
+            <Table fz="sm" verticalSpacing={4}>
+              <Table.Thead>
+                <Table.Tr>
+                  <Table.Th>{t('code')}</Table.Th>
+                  <Table.Th>{t('name')}</Table.Th>
+                  <Table.Th ta="right">{t('accounts')}</Table.Th>
+                  <Table.Th ta="right">{t('debits')}</Table.Th>
+                  <Table.Th ta="right">{t('credits')}</Table.Th>
+                </Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {balance.lines
+                  .filter(({ currency }) => currency === total.currency)
+                  .map((line) => (
+                    <Table.Tr key={line.chart_code}>
+                      <Table.Td>{line.chart_code}</Table.Td>
+                      <Table.Td>{line.name}</Table.Td>
+                      <Table.Td ta="right">{line.accounts.toLocaleString(locale)}</Table.Td>
+                      <Table.Td ta="right">
+                        {!isZero(line.debit_balance.amount) && <Money value={line.debit_balance} />}
+                      </Table.Td>
+                      <Table.Td ta="right">
+                        {!isZero(line.credit_balance.amount) && <Money value={line.credit_balance} />}
+                      </Table.Td>
+                    </Table.Tr>
+                  ))}
+              </Table.Tbody>
+              <Table.Tfoot>
+                <Table.Tr>
+                  <Table.Th colSpan={2}>{t('total', { currency: total.currency })}</Table.Th>
+                  <Table.Th ta="right">{total.accounts.toLocaleString(locale)}</Table.Th>
+                  <Table.Th ta="right">
+                    <Money value={total.debits} fw={700} />
+                  </Table.Th>
+                  <Table.Th ta="right">
+                    <Money value={total.credits} fw={700} />
+                  </Table.Th>
+                </Table.Tr>
+              </Table.Tfoot>
+            </Table>
+          </Table.ScrollContainer>
+        </Section>
+      ))}
+    </>
+  );
+}
+
+function isZero(amount: string): boolean {
+  return /^-?0(\.0+)?$/.test(amount);
 }

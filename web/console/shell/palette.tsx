@@ -3,7 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import '@mantine/spotlight/styles.css';
 import { createSpotlight, Spotlight } from '@mantine/spotlight';
 import { useQuery } from '@tanstack/react-query';
-import { Hash, KeyRound, Landmark, Search, Users } from 'lucide-react';
+import { ArrowLeftRight, CircleHelp, Hash, KeyRound, Landmark, Search, Users } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { useNavigate } from 'react-router';
 import { listRows } from '../../api/lists.ts';
@@ -15,6 +15,25 @@ const TYPING_MS = 200;
 const THING_ID = /^([a-z]+)_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 const [store, palette] = createSpotlight();
+
+const DAYS = 30;
+
+/** The amount that was typed, with a point or a comma and what stands between thousands; undefined where it is none. */
+function amountIn(typed: string): string | undefined {
+  const text = typed.trim().replace(/^[A-Z]{0,3}[$€£]?\s*/, '');
+  if (/^\d{1,15}$/.test(text)) return text.replace(/^0+(?=\d)/, '');
+  const parts = /^(\d{1,3}(?:[.,' ]\d{3})+|\d{1,15})[.,](\d{1,3})$/.exec(text);
+  if (parts === null) return undefined;
+  return `${parts[1]?.replaceAll(/\D/g, '').replace(/^0+(?=\d)/, '')}.${parts[2]}`;
+}
+
+function monthAgo(): string {
+  const day = new Date();
+  day.setDate(day.getDate() - DAYS);
+  return [day.getFullYear(), day.getMonth() + 1, day.getDate()]
+    .map((part) => String(part).padStart(2, '0'))
+    .join('-');
+}
 
 /** Opened as soon as it is there: it is loaded when it is first asked for. */
 export default function Palette({ asked }: { asked: number }) {
@@ -66,6 +85,13 @@ export default function Palette({ asked }: { asked: number }) {
   const text = typed.trim().toLowerCase();
   const prefix = THING_ID.exec(text)?.[1];
   const byId = prefix === undefined ? undefined : pageOfId[prefix]?.(text);
+  const amount = amountIn(typed);
+  // Nothing tells keys from words: what is long and has a digit in it may be one.
+  const isKey =
+    may('attempts:read') &&
+    byId === undefined &&
+    amount === undefined &&
+    /^(?=.*\d)[!-~]{8,255}$/.test(typed.trim());
   const pages = menu
     .flatMap((group) => group.pages)
     .filter(({ permission }) => permission === undefined || may(permission))
@@ -98,6 +124,21 @@ export default function Palette({ asked }: { asked: number }) {
             onClick={go(byId)}
           />
         )}
+        {amount !== undefined && may('transfers:read') && (
+          <Spotlight.Action
+            label={t('transfers_of', { amount })}
+            description={t('transfers_of_about')}
+            leftSection={<ArrowLeftRight size={16} />}
+            onClick={go(`/transfers?amount=${amount}&created_from=${monthAgo()}`)}
+          />
+        )}
+        {isKey && (
+          <Spotlight.Action
+            label={t('open_attempt', { key: typed.trim() })}
+            leftSection={<CircleHelp size={16} />}
+            onClick={go(`/attempts/${encodeURIComponent(typed.trim())}`)}
+          />
+        )}
         {groups.map(({ word, icon: Icon, things }) => (
           <Spotlight.ActionsGroup key={word} label={t(word)}>
             {things.map(({ id, label, description }) => (
@@ -118,9 +159,12 @@ export default function Palette({ asked }: { asked: number }) {
             ))}
           </Spotlight.ActionsGroup>
         )}
-        {byId === undefined && groups.length === 0 && pages.length === 0 && !found.isFetching && (
-          <Spotlight.Empty>{t('nothing_found')}</Spotlight.Empty>
-        )}
+        {byId === undefined &&
+          !isKey &&
+          amount === undefined &&
+          groups.length === 0 &&
+          pages.length === 0 &&
+          !found.isFetching && <Spotlight.Empty>{t('nothing_found')}</Spotlight.Empty>}
       </Spotlight.ActionsList>
     </Spotlight.Root>
   );

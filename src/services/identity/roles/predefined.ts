@@ -44,7 +44,8 @@ const roles = {
     ],
   },
   finance: {
-    description: 'Keeps the books: the chart of accounts, postings and reports, without personal data',
+    description:
+      'Keeps the books: the chart of accounts, postings, closings and reports, without personal data',
     permissions: [
       ...books,
       'chart_of_accounts:*',
@@ -52,6 +53,7 @@ const roles = {
       'attempts:read',
       'trial_balance:read',
       'integrity:read',
+      'periods:*',
       'proposals:*',
       'billing:*',
       'settlements:*',
