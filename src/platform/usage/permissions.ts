@@ -1,0 +1,9 @@
+import type { Permissions } from '../access/permission.ts';
+
+/** What one may be allowed to know of how the API is used. */
+export const permissions = {
+  'usage:read': {
+    meaning:
+      'See what every caller asks of the API: how often, with what errors, how fast, and its last requests in the sandbox',
+  },
+} satisfies Permissions;
