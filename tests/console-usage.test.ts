@@ -59,6 +59,16 @@ describe('usage in the console', { skip }, () => {
     const file = await saving;
     const csv = readFileSync(await file.path(), 'utf8');
     assert.match(csv, /^\u{feff}Status,Calls,Errors,p50 ms,p90 ms,p99 ms\r?\n404,4,4,\d/u);
+    await page.getByRole('link', { name: 'Last requests' }).click();
+    await page.waitForURL(/usage\/requests\?.*principal_id=/);
+    await page
+      .getByRole('row', { name: /404 hold_not_found/ })
+      .first()
+      .waitFor();
+    await assertUsable(page);
+    const refused = page.getByRole('row', { name: /404 hold_not_found/ }).first();
+    await refused.getByRole('button', { name: 'Contents' }).click();
+    await page.getByRole('dialog').getByText('"code": "hold_not_found"').waitFor();
     assert.deepEqual(complaints, []);
     await context.close();
   });
@@ -83,6 +93,13 @@ describe('usage in the console', { skip }, () => {
         .waitFor();
       await assertUsable(page);
       await picture(page, `usage-${size}-${scheme}`);
+      await openPage(page, '/console/usage/requests');
+      await page
+        .getByText(/not_found/)
+        .first()
+        .waitFor();
+      await assertUsable(page);
+      await picture(page, `requests-${size}-${scheme}`);
       await context.close();
     });
   }

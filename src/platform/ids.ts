@@ -40,6 +40,7 @@ const prefixes = {
   tpl: 'a template of notifications',
   ntf: 'a notification',
   msg: 'a message',
+  req: 'a request',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

@@ -53,6 +53,7 @@ export const router = createBrowserRouter(
         page('webhook-deliveries', () => import('./webhooks/deliveries.tsx')),
         page('webhook-deliveries/:delivery_id', () => import('./webhooks/delivery.tsx')),
         page('usage', () => import('./usage/usage.tsx')),
+        page('usage/requests', () => import('./usage/requests.tsx')),
         page('events', () => import('./platform/events.tsx')),
         page('events/:event_id', () => import('./platform/event.tsx')),
         page('held-events', () => import('./platform/held-events.tsx')),

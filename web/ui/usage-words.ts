@@ -12,6 +12,10 @@ export const useUsageWords = defineWords('usage', {
     half: 'half of them',
     most: '99 of 100',
     no_calls: 'No calls in this time',
+    contents: 'Contents',
+    sent: 'What was sent',
+    answer: 'What was answered',
+    left_out_of_contents: 'Free text, secrets and what the endpoint does not know are not kept.',
     left_out: 'and {{count}} more with fewer calls',
   },
   pt: {
@@ -25,6 +29,10 @@ export const useUsageWords = defineWords('usage', {
     half: 'metade delas',
     most: '99 de 100',
     no_calls: 'Nenhuma chamada neste período',
+    contents: 'Conteúdo',
+    sent: 'O que foi enviado',
+    answer: 'O que foi respondido',
+    left_out_of_contents: 'Texto livre, segredos e o que o endereço não conhece não são guardados.',
     left_out: 'e mais {{count}} com menos chamadas',
   },
 });

@@ -8,7 +8,7 @@ import type { Scope } from '../db.ts';
 import { arrayText, BUCKETS, bucketOf } from './histogram.ts';
 
 /** Where what no route takes is counted. */
-const NO_ROUTE = 'none';
+export const NO_ROUTE = 'none';
 /** Where is counted what there is no room for by itself, as caller, method and route. */
 const OTHER = 'other';
 

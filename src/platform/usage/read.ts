@@ -40,7 +40,7 @@ const StatusClass = Type.Union(
 const Method = Type.Enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** What calls are looked at; the same of sums and of single requests. */
-const callFilters = {
+export const callFilters = {
   method: Type.Optional(Method),
   route: Type.Optional(
     Text({
@@ -55,14 +55,14 @@ const callFilters = {
 };
 
 /** Whose calls are looked at. */
-const callerFilters = {
+export const callerFilters = {
   application_id: Type.Optional(Id('app', 'Its keys and tokens together')),
   principal_id: Type.Optional(
     Text({ min: 1, max: 300, description: 'Id of a key, application, device or person' }),
   ),
 };
 
-type CallFilters = Partial<
+export type CallFilters = Partial<
   Record<'application_id' | 'principal_id' | 'method' | 'route', string> & {
     status: number;
     status_class: Static<typeof StatusClass>;
@@ -159,12 +159,12 @@ const groupColumns: Record<Grouping, [string, string]> = {
 };
 
 /** A route as the reference writes it. */
-function documentedRoute(route: string): string {
+export function documentedRoute(route: string): string {
   return route.replaceAll(/:(\w+)(\([^)]*\))?/g, '{$1}');
 }
 
 /** Conditions of SQL for what is filtered by, their values added to the parameters. */
-function conditionsOf(filters: CallFilters, parameters: unknown[]): string[] {
+export function conditionsOf(filters: CallFilters, parameters: unknown[]): string[] {
   const conditions: string[] = [];
   const add = (value: unknown, condition: (parameter: string) => string) => {
     if (value === undefined) return;

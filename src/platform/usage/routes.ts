@@ -2,10 +2,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Caller } from '../access/caller.ts';
 import { SELF } from '../access/permission.ts';
+import { Page } from '../cursor.ts';
 import type { Database } from '../db.ts';
 import { ProblemBody } from '../http.ts';
 import { applicationOf } from './counts.ts';
 import { OwnUsageQuery, readUsage, UsageQuery, UsageReport } from './read.ts';
+import { listRequests, OwnRequestsQuery, RecentRequest, RequestsQuery } from './read-requests.ts';
 
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 const tags = ['usage'];
@@ -47,6 +49,37 @@ export function usageRoutes({ db }: { db: Database }): FastifyPluginAsyncTypebox
       },
       async ({ caller, query }) =>
         db.read(caller, (tx) => readUsage(tx, caller, { ...query, ...ownOf(caller) })),
+    );
+
+    app.get(
+      '/api/v2/usage/requests',
+      {
+        config: { permission: 'usage:read' },
+        schema: {
+          summary: 'The last requests in a sandbox, newest first',
+          description:
+            'A sample, about a second old: up to ten that succeed and ten that do not of each caller in a second, of which the last 200 stay. In live nothing is collected.',
+          tags,
+          querystring: RequestsQuery,
+          response: { 200: Page(RecentRequest), ...refusals },
+        },
+      },
+      async ({ caller, query }) => db.read(caller, (tx) => listRequests(tx, caller, query)),
+    );
+
+    app.get(
+      '/api/v2/self/usage/requests',
+      {
+        config: { permission: SELF },
+        schema: {
+          summary: 'The same of whoever asks: of its application, where it is of one',
+          tags,
+          querystring: OwnRequestsQuery,
+          response: { 200: Page(RecentRequest), ...refusals },
+        },
+      },
+      async ({ caller, query }) =>
+        db.read(caller, (tx) => listRequests(tx, caller, { ...query, ...ownOf(caller) })),
     );
   };
 }

@@ -7,10 +7,13 @@ import type { Api } from '../http.ts';
 import { newUuid } from '../ids.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Counted, openUsageCounts, type UsageCountsOptions } from './counts.ts';
+import { openRecentRequests } from './recent.ts';
 
 const FLUSH_EVERY_MS = 1_000;
 /** Series in one statement. */
 const ADDED_AT_ONCE = 5_000;
+/** Last requests of a caller that stay. */
+const REQUESTS_KEPT = 200;
 /** How long the end of the process waits for a database that is away. */
 const STOPPING_MS = 3_000;
 
@@ -31,6 +34,8 @@ export interface UsageOptions extends UsageCountsOptions {
 interface Batch {
   sequence: number;
   counted: Counted[];
+  /** Rows of last requests, as JSON. */
+  requests: string[];
 }
 
 /** Counts what is asked through a server. */
@@ -38,6 +43,7 @@ export function mountUsage(app: Api, db: Database, options: UsageOptions = {}): 
   const { metrics, onError = () => {}, flush_every_ms = FLUSH_EVERY_MS } = options;
   const lost = metrics?.counter('usage_requests_lost_total', 'Requests that no usage tells of', ['reason']);
   const counts = openUsageCounts({ ...options, onLost: () => lost?.labels('no_room').inc() });
+  const recent = openRecentRequests(app);
   const process_id = newUuid();
   let sequence = 0;
   let sending: Batch | undefined;
@@ -45,6 +51,7 @@ export function mountUsage(app: Api, db: Database, options: UsageOptions = {}): 
 
   app.addHook('onResponse', (request, reply, done) => {
     counts.count(request, reply);
+    recent.note(request, reply);
     done();
   });
 
@@ -55,7 +62,7 @@ export function mountUsage(app: Api, db: Database, options: UsageOptions = {}): 
         const counted = counts.take(ADDED_AT_ONCE);
         if (counted.length === 0) return;
         sequence += 1;
-        sending = { sequence, counted };
+        sending = { sequence, counted, requests: recent.take() };
       }
       await addUsage(db, process_id, sending);
       sending = undefined;
@@ -68,6 +75,12 @@ export function mountUsage(app: Api, db: Database, options: UsageOptions = {}): 
     } catch (error) {
       if (unavailableFor(error) !== undefined) {
         onError(error, 'usage that was counted could not be kept yet');
+        return;
+      }
+      if (sending !== undefined && sending.requests.length > 0) {
+        // Whatever of them it is that the database does not take: sums matter more.
+        sending.requests = [];
+        onError(error, 'last requests are lost: the database does not take them');
         return;
       }
       // No retry would help, and what comes later is not to wait for it.
@@ -103,7 +116,11 @@ export function mountUsage(app: Api, db: Database, options: UsageOptions = {}): 
   };
 }
 
-async function addUsage(db: Database, process_id: string, { sequence, counted }: Batch): Promise<void> {
+async function addUsage(
+  db: Database,
+  process_id: string,
+  { sequence, counted, requests }: Batch,
+): Promise<void> {
   const column = (of: (one: Counted) => unknown) => counted.map(of);
   await db.run(
     'select platform.add_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)',
@@ -122,8 +139,8 @@ async function addUsage(db: Database, process_id: string, { sequence, counted }:
       column(({ application_id }) => application_id ?? null),
       column(({ calls }) => calls),
       column(({ latency }) => latency),
-      '[]',
-      0,
+      `[${requests.join(',')}]`,
+      REQUESTS_KEPT,
     ],
   );
 }

@@ -2,7 +2,7 @@
 import { Anchor, Button, Group, Select, Stack, Text, TextInput, Title } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { useSearchParams } from 'react-router';
+import { Link, useSearchParams } from 'react-router';
 import { get } from '../../api/client.ts';
 import { listRows } from '../../api/lists.ts';
 import { ApiCallButton } from '../../ui/api-call.tsx';
@@ -138,7 +138,10 @@ function Usage() {
         />
         <TextField label={t('by_route')} value={route} onChange={(value) => change({ route: value })} />
         {Object.keys(filters).length > 0 && <ClearButton change={change} />}
-        <Group ml="auto">
+        <Group ml="auto" gap={6}>
+          <Button component={Link} variant="default" to={`/usage/requests?${new URLSearchParams(filters)}`}>
+            {t('requests')}
+          </Button>
           <ApiCallButton
             calls={[{ method: 'GET', path: '/api/v2/usage', query: { granularity, group_by, ...filters } }]}
           />
