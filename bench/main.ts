@@ -18,6 +18,7 @@ import { type EventFigures, measureEvents } from './events.ts';
 import { measureProducer, PARTITIONS } from './kafka.ts';
 import type { Load, LoadResult } from './load.ts';
 import { openReference, type Reference } from './reference.ts';
+import { measureUsage } from './usage.ts';
 import { measureWebhooks, type WebhookFigures } from './webhooks.ts';
 import { measureWorkers, type WorkersFigures } from './workers.ts';
 
@@ -412,6 +413,8 @@ try {
       })),
     );
   }
+  process.stderr.write('\rrecording usage'.padEnd(79));
+  const usage = await measureUsage(server.databaseUrl);
   process.stderr.write('\r'.padEnd(79) + '\r');
 
   const tps = median(referenceTps);
@@ -460,6 +463,12 @@ try {
       '≥',
       0.9,
     ],
+    [
+      'processor time of a request that does nothing, with its usage recorded ÷ without',
+      median(usage.recorded_us) / median(usage.unrecorded_us),
+      '≤',
+      1.05,
+    ],
   ] as const;
   console.log('');
   for (const [name, ratio, sign, target] of targets) {
@@ -468,6 +477,9 @@ try {
   }
   console.log(
     `        beside that, each posting leaves ${median(laterCosts_us).toFixed(0)} µs of work for after its answer: its record is moved and sealed`,
+  );
+  console.log(
+    `        recording usage by itself: ${usage.count_us.toFixed(2)} µs a request, of ${median(usage.unrecorded_us).toFixed(0)} µs that one takes which does nothing`,
   );
   console.log('');
   for (const line of eventLines('PostgreSQL', events)) console.log(line);
@@ -517,6 +529,7 @@ try {
         events,
         kafkaEvents,
         webhooks,
+        usage,
         workers,
         measured: Object.fromEntries(measured),
       },

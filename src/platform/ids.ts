@@ -48,6 +48,7 @@ const prefixes = {
   ntf: 'a notification',
   msg: 'a message',
   pcl: 'a closing of a period',
+  req: 'a request',
 } as const;
 
 export type IdPrefix = keyof typeof prefixes;

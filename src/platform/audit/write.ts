@@ -88,7 +88,7 @@ function cleanText(text: string): string {
 }
 
 /** For JSON.stringify: what PostgreSQL cannot keep is replaced, secrets are taken out. */
-function asKept(name: string, value: unknown): unknown {
+export function asKept(name: string, value: unknown): unknown {
   if (secretName.test(name) && value !== null && value !== undefined) return '[redacted]';
   if (typeof value === 'string') return cleanText(value);
   if (typeof value === 'bigint') return String(value);

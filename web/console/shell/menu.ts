@@ -7,6 +7,7 @@ import {
   Building2,
   CalendarCheck,
   CircleHelp,
+  ChartColumn,
   Cog,
   Contact,
   FileText,
@@ -118,6 +119,7 @@ export const menu: readonly MenuGroup[] = [
   {
     word: 'platform',
     pages: [
+      { word: 'usage', to: '/usage', icon: ChartColumn, permission: 'usage:read', key: 's' },
       { word: 'events', to: '/events', icon: Activity, permission: 'events:read', key: 'e' },
       { word: 'held_events', to: '/held-events', icon: OctagonPause, permission: 'held_events:read' },
       { word: 'jobs', to: '/jobs', icon: Cog, permission: 'jobs:read', key: 'j' },

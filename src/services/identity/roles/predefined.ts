@@ -136,6 +136,7 @@ const roles = {
       'events:read',
       'notifications:read',
       'portal:*',
+      'usage:read',
     ],
   },
   platform_administrator: {
@@ -154,6 +155,7 @@ const roles = {
       'applications:*',
       'devices:*',
       'limits:*',
+      'usage:read',
       'proposals:*',
       'approval_policies:*',
       'audit:*',
