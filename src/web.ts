@@ -15,7 +15,7 @@ const kept = join(root, 'node_modules', '.cache', 'web');
 /** What is built from the files that there are now has this name. */
 function stamp(): string {
   const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')));
-  for (const file of globSync('web/**/*.*', { cwd: root }).toSorted()) {
+  for (const file of globSync(['web/**/*.*', 'docs/changelog.md'], { cwd: root }).toSorted()) {
     hash.update(`\0${file}\0`).update(readFileSync(join(root, file)));
   }
   return hash.digest('hex').slice(0, 16);

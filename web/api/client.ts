@@ -48,6 +48,8 @@ interface Sent {
   query?: Readonly<Record<string, Parameter | undefined>>;
   headers?: Readonly<Record<string, string>>;
   body?: unknown;
+  /** Whoever is not signed in is told so, and not led to sign in. */
+  stays?: boolean;
 }
 
 /** The address of a path with its ids and what is asked for. */
@@ -82,7 +84,7 @@ export async function send(sent: Sent): Promise<{ status: number; text: string; 
   });
   const text = await response.text();
   if (response.ok) return { status: response.status, text, etag: response.headers.get('etag') ?? '' };
-  if (response.status === 401) {
+  if (response.status === 401 && sent.stays !== true) {
     location.assign(`/identity/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   throw new ApiProblem(problemOf(response, text));
@@ -109,7 +111,7 @@ function problemOf(response: Response, text: string): ProblemDetails {
 /** @throws ApiProblem where the server refuses */
 export async function get<Path extends GetPath>(
   path: Path,
-  asked: Pick<Sent, 'ids'> & { query?: QueryOf<Path> & NonNullable<Sent['query']> } = {},
+  asked: Pick<Sent, 'ids' | 'stays'> & { query?: QueryOf<Path> & NonNullable<Sent['query']> } = {},
 ): Promise<BodyOf<Path>> {
   const { text } = await send({ method: 'GET', path, ...asked });
   const body: BodyOf<Path> = JSON.parse(text);

@@ -1,7 +1,7 @@
 import { Code, Stack, TagsInput, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { KeyRound, Pencil, Power } from 'lucide-react';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { useParams } from 'react-router';
 import { act } from '../../api/act.ts';
 import { type BodyOf, getTagged } from '../../api/client.ts';
@@ -20,19 +20,24 @@ import { PermissionPicker } from './permission-picker.tsx';
 import { Permissions } from './permissions.tsx';
 import { AccessStatus } from './status.tsx';
 
-type Application = BodyOf<'/api/v2/applications/{application_id}'>;
+export type Application = BodyOf<'/api/v2/applications/{application_id}'>;
 
 const PATH = '/api/v2/applications/{application_id}';
 
 export function Page() {
+  return <ApplicationPage />;
+}
+
+/** @param props.more what else there is of an application, shown after what it is */
+export function ApplicationPage({ more }: { more?: (application: Application) => ReactNode }) {
   return (
     <Permitted permission="applications:read">
-      <ApplicationPage />
+      <Found more={more} />
     </Permitted>
   );
 }
 
-function ApplicationPage() {
+function Found({ more }: { more: ((application: Application) => ReactNode) | undefined }) {
   const t = useAccessWords();
   const { application_id = '' } = useParams();
   const ids = { application_id };
@@ -76,6 +81,7 @@ function ApplicationPage() {
           ]}
         />
       </Section>
+      {more?.(application)}
       <Section title={t('may_do')}>
         <Permissions permissions={application.scopes} />
       </Section>

@@ -80,7 +80,8 @@ export function Page() {
   );
 }
 
-function RegisterButton() {
+/** @param props.label on the button, where it is one of several */
+export function RegisterButton({ label }: { label?: string }) {
   const t = useAccessWords();
   const navigate = useNavigate();
   const [made, setMade] = useState<{ id: string; client_secret?: string }>();
@@ -88,9 +89,9 @@ function RegisterButton() {
     <>
       <FormButton
         permission="applications:create"
-        label={t('register_application')}
+        label={label ?? t('register_application')}
         icon={<Plus size={14} />}
-        isPrimary
+        isPrimary={label === undefined}
       >
         {(close) => (
           <ApplicationDialog

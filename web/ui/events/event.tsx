@@ -12,6 +12,10 @@ import { IdLink } from '../shell/id-link.tsx';
 import { Empty, Loading, Refused } from '../states.tsx';
 import { useEventWords } from './event-words.ts';
 
+export function Page() {
+  return <EventPage />;
+}
+
 /** @param props.more what else there is to be known of an event, shown after what it is */
 export function EventPage({ more }: { more?: (event_id: string) => ReactNode }) {
   return (

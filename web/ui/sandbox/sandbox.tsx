@@ -3,7 +3,7 @@ import { Group, NumberInput, SegmentedControl, Select, Stack, Text, TextInput, T
 import { notifications } from '@mantine/notifications';
 import { useQuery } from '@tanstack/react-query';
 import { Eraser, FastForward } from 'lucide-react';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { act } from '../../api/act.ts';
 import { get } from '../../api/client.ts';
 import { FormButton } from '../act-button.tsx';
@@ -17,6 +17,11 @@ import { useLocale } from '../words.ts';
 import { useSandboxWords } from './sandbox-words.ts';
 
 export function Page() {
+  return <SandboxPage />;
+}
+
+/** @param props.more other tools, shown after these */
+export function SandboxPage({ more }: { more?: ReactNode }) {
   const t = useSandboxWords();
   const { environment } = useSelf();
   return (
@@ -34,6 +39,7 @@ export function Page() {
         <Permitted permission="sandbox:read">
           <Clock />
           <Reset />
+          {more}
         </Permitted>
       )}
     </Stack>

@@ -15,11 +15,14 @@ const signatures = ['hmac', 'ed25519'] as const;
 
 export function EndpointDialog({
   edited,
+  application_id,
   onClose,
   onMade,
 }: {
   /** Another one is made if absent. */
   edited?: { endpoint: Endpoint; etag: string };
+  /** Whose it is to be, if another one is made. */
+  application_id?: string;
   onClose: () => void;
   onMade?: (made: { id: string; secret?: string }) => void;
 }) {
@@ -37,7 +40,7 @@ export function EndpointDialog({
     ordered,
     personal_data: personal,
   };
-  const fresh = { ...body, signature };
+  const fresh = { ...body, signature, ...(application_id === undefined ? {} : { application_id }) };
   const ids = { endpoint_id: edited?.endpoint.id ?? '' };
   const path = '/api/v2/webhooks/endpoints/{endpoint_id}';
   return (
