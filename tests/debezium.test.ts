@@ -138,9 +138,10 @@ describe("Debezium's outbox event router", { timeout: 240_000, skip }, () => {
 
   /** What the outboxes hold, of every service and tenant. */
   async function written(): Promise<OutboxRow[]> {
+    const outboxes = await sql.query<{ name: string }>('select name from platform.outboxes');
     const { rows } = await sql.query<OutboxRow>(
-      ['ledger', 'platform', 'webhooks']
-        .map((schema) => `select id, aggregatetype, aggregateid, payload, type from ${schema}.outbox`)
+      outboxes.rows
+        .map(({ name }) => `select id, aggregatetype, aggregateid, payload, type from ${name}.outbox`)
         .join(' union all '),
     );
     return rows;
@@ -201,6 +202,15 @@ describe("Debezium's outbox event router", { timeout: 240_000, skip }, () => {
     await bank.ask('PUT', '/api/v2/approval-policies/accounts:freeze', {});
     // Of the platform's own outbox: a proposal.
     assert.equal((await bank.ask('POST', `/api/v2/accounts/${early[0]}/freeze`)).status, 202);
+    // And of the service that was given one last.
+    const { id: application } = await bank.post('/api/v2/applications', {
+      name: 'Ledgerly',
+      auth_method: 'client_secret_basic',
+      grant_types: ['client_credentials'],
+      scopes: ['accounts:read'],
+    });
+    const disabled = { status: 'disabled' };
+    await bank.ask('PATCH', `/api/v2/applications/${application}`, disabled, { 'if-match': '*' });
     start();
     await receiveAll();
 
@@ -231,7 +241,7 @@ describe("Debezium's outbox event router", { timeout: 240_000, skip }, () => {
     for (const id of [...early, live]) assert.ok(accounts.includes(parseId('acc', id) ?? ''), id);
     assert.deepEqual(
       new Set(received.map(({ topic }) => topic)),
-      new Set(['outbox.event.account', 'outbox.event.transfer', 'outbox.event.proposal']),
+      new Set(['account', 'transfer', 'proposal', 'application'].map((about) => `outbox.event.${about}`)),
     );
   });
 });

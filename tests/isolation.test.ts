@@ -53,6 +53,7 @@ const kept = new Set([
   'ledger.attributions_lost',
   'ledger.limits',
   'ledger.limit_amounts',
+  'webhooks.disabled_applications',
   'webhooks.endpoints',
   'webhooks.signing_keys',
 ]);

@@ -484,6 +484,7 @@ export async function boot(
       traces,
       audit,
       limits,
+      findPrincipal: (...asked) => access.findPrincipal(...asked),
       outgoing,
       serviceToken: (caller, audience) => tokens.serviceToken(name, caller, audience),
       events: eventCatalogue,

@@ -3,7 +3,7 @@
  * `--services`, all of one name. A service receives all it may use in its context and returns all it offers.
  */
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify';
-import type { Authenticator } from './access/access.ts';
+import type { Access, Authenticator } from './access/access.ts';
 import type { Caller } from './access/caller.ts';
 import type { PermissionCatalogue, Permissions } from './access/permission.ts';
 import type { AuditTrail } from './audit/write.ts';
@@ -35,6 +35,8 @@ export interface ServiceContext {
   audit: Pick<AuditTrail, 'record' | 'intend'>;
   /** How the limits of callers stand. */
   limits: ReadLimits;
+  /** The caller that a principal is now, whatever credential it has; undefined where it is none, or none any more. */
+  findPrincipal: Access['findPrincipal'];
   /** Sends requests to addresses that others chose. Nothing else of a service may. */
   outgoing: Outgoing;
   /** A token with which this service calls one for a caller, as `Authorization: Service …`; good for a minute. */

@@ -17,6 +17,8 @@ export interface Subscriber {
   wants?: string;
   /** Most events of one delivery; absent: some hundred. */
   most?: number;
+  /** How many times as long as a delivery took is rested then, so that events share deliveries; absent: as the bus has it. */
+  rest?: number;
   /**
    * Given some events of one partition, in order. When it resolves they have taken effect or are held for later, and are
    * not delivered again save after a crash; when it throws they are delivered again after a pause.

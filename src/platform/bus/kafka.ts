@@ -110,6 +110,8 @@ export async function openKafkaBus(options: {
     from: 'start',
     types: ['*'],
     most: FILLED_AT_ONCE,
+    // Most of the time that it takes is the brokers'.
+    rest: 1,
     deliver: fill,
   });
 

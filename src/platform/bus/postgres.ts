@@ -109,7 +109,8 @@ export function openPostgresBus(options: { db: Database; log: FastifyBaseLogger 
             const began = performance.now();
             const delivered = await drain();
             if (delivered > 0 && !signal.aborted) {
-              await sleep(Math.min(REST * (performance.now() - began), LONGEST_REST_MS), undefined, {
+              const { rest = REST } = subscriber;
+              await sleep(Math.min(rest * (performance.now() - began), LONGEST_REST_MS), undefined, {
                 signal,
               }).catch(() => {});
             }

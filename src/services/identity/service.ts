@@ -9,6 +9,7 @@ import { deviceAuthenticator } from './devices/authenticator.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { encryptedColumns } from './encrypted-columns.ts';
 import { refuse } from './errors.ts';
+import { events } from './events.ts';
 import { type OAuth, openOAuth } from './oauth/oauth.ts';
 import type { People as OAuthPeople } from './oauth/person.ts';
 import { openPeople, type People } from './people/people.ts';
@@ -86,6 +87,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
       },
     },
     encrypted: encryptedColumns,
+    publishes: events,
     requires: [ledgerPort],
     authenticatorsElsewhere: async (context) =>
       (await openIdentity(context, knownToApplications)).authenticators,

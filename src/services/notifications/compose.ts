@@ -7,7 +7,7 @@ import type { Scope, Transaction } from '../../platform/db.ts';
 import { newUuid, uuidOf } from '../../platform/ids.ts';
 import { completed } from './data.ts';
 import { channelsOf, settingOf } from './preferences.ts';
-import { findAddress, type Recipient } from './recipients.ts';
+import { findAddress, type Recipient, recipientNotFound } from './recipients.ts';
 import { type Content, render, TemplateError } from './render.ts';
 import { addStep, type Step } from './steps.ts';
 import { chooseTemplate } from './templates.ts';
@@ -31,13 +31,15 @@ const Times = Type.Object({
   digest_at: Type.String(),
 });
 
+/** What time it is for a recipient, who is not removed before the commit: a message is made for nobody who is gone. */
 async function timesOf(tx: Transaction, scope: Scope, recipient: Recipient): Promise<Static<typeof Times>> {
-  const { time_zone, quiet_hours, digest_at } = recipient;
+  const { id, time_zone, quiet_hours, digest_at } = recipient;
   const [times] = await tx.rows(
     Times,
     `select t.now, notifications.quiet_until(t.now, $3, $4::time, $5::time) as quiet_until,
        notifications.next_time(t.now, $3, $6::time) as digest_at
-     from (select platform.now_of($1, $2) as now) t`,
+     from notifications.recipients r cross join (select platform.now_of($1, $2) as now) t
+     where r.tenant_id = $1 and r.environment = $2 and r.id = $7 for key share of r`,
     [
       scope.tenant_id,
       scope.environment,
@@ -45,9 +47,10 @@ async function timesOf(tx: Transaction, scope: Scope, recipient: Recipient): Pro
       quiet_hours?.from ?? null,
       quiet_hours?.to ?? null,
       digest_at,
+      uuidOf('rcp', id),
     ],
   );
-  if (times === undefined) throw new Error('PostgreSQL does not know the time');
+  if (times === undefined) throw recipientNotFound(scope, id);
   return times;
 }
 

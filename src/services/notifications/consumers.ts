@@ -6,7 +6,7 @@ import type { Event } from '../../platform/bus/event.ts';
 import type { Transaction } from '../../platform/db.ts';
 import { formatId } from '../../platform/ids.ts';
 import { compose } from './compose.ts';
-import { getRecipient, listSubscribed } from './recipients.ts';
+import { listSubscribed } from './recipients.ts';
 
 /** Of the data of an event as much as is told: what else a later version has is left alone. */
 const Crossing = Type.Object({
@@ -83,8 +83,7 @@ const toldBy: Readonly<Record<string, (event: Event) => Told>> = {
 async function tell(tx: Transaction, event: Event): Promise<void> {
   const told = toldBy[event.type]?.(event);
   if (told === undefined) return;
-  for (const uuid of await listSubscribed(tx, event, told.topic)) {
-    const { recipient } = await getRecipient(tx, event, uuid);
+  for (const recipient of await listSubscribed(tx, event, told.topic)) {
     await compose(tx, event, {
       ...told,
       recipient,

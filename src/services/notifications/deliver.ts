@@ -12,7 +12,7 @@ import { refusalOf } from './compose.ts';
 import { gatherDigests } from './digest.ts';
 import type { Dispatch, Outcome, Provider } from './provider.ts';
 import { findAddress, findRecipient } from './recipients.ts';
-import { addStep, type Step } from './steps.ts';
+import { addStep, recipientGone, type Step } from './steps.ts';
 import { ChannelName, DIGEST } from './topics.ts';
 
 /** Longer than a provider may take, so that nobody sends what another still does. */
@@ -115,7 +115,9 @@ function settle(
       `update notifications.messages
        set state = $5, claim = null, lease_until = null,
          due_at = case when $6::int is null then due_at else platform.now_of($1, $2) + make_interval(secs => $6) end,
-         delivered_by = $7, provider_id = $8, address = $9,
+         delivered_by = $7, provider_id = $8,
+         -- The recipient may have been removed meanwhile.
+         address = case when forgotten_at is null then $9 end,
          sent_at = case when $5 = 'sent' then platform.now_of($1, $2) end,
          settled_at = case when $5 <> 'waiting' then platform.now_of($1, $2) end
        where tenant_id = $1 and environment = $2 and id = $3 and claim = $4`,
@@ -181,13 +183,7 @@ export function startDelivery({ db, log, providers, onAttempt }: DeliveryOptions
       return { state: 'failed', reason: 'given_up', detail };
     }
     const found = await db.read(scope, (tx) => findRecipient(tx, scope, message.recipient_id));
-    if (found === undefined) {
-      return {
-        state: 'suppressed',
-        reason: 'recipient_gone',
-        detail: 'There is no such recipient any more.',
-      };
-    }
+    if (found === undefined) return recipientGone;
     const { recipient } = found;
     // What was so when the message was made may be otherwise by now.
     const refusal = refusalOf(recipient, topic, channel);

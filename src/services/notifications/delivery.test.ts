@@ -11,7 +11,14 @@ import { readConfig } from '../../platform/config.ts';
 import { parseId } from '../../platform/ids.ts';
 import { services } from '../../services.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
-import { eventually, type MailServer, openNotices, reasonsOf, startMailServer } from './testing.ts';
+import {
+  eventually,
+  type MailServer,
+  openNotices,
+  reasonsOf,
+  smtpError,
+  startMailServer,
+} from './testing.ts';
 
 const SMTP_FROM = 'no-reply@bank.example';
 const TOKEN = 'token-of-the-provider';
@@ -305,4 +312,86 @@ test('a process that is killed while it sends loses nothing: another sends it wh
     await sql.end();
     await bare.close();
   }
+});
+
+test('nothing is sent for a tenant that is suspended; what was due is sent once it is resumed', async () => {
+  let isSuspended = true;
+  mail.answer = () => (isSuspended ? smtpError(451, 'Later') : undefined);
+  const [message] = await notices.send(await notices.recipient());
+  await eventually(async () => ((await notices.get(message.id)).steps.length >= 2 ? true : undefined));
+  const { tenant_id } = bank.scope;
+  await superuser.query(
+    "update platform.tenants set status = 'suspended', suspended_at = now(), suspended_reason = 'x' where tenant_id = $1",
+    [tenant_id],
+  );
+  // An attempt may have been under way.
+  await eventually(async () => {
+    const due = await superuser.query(
+      "update notifications.messages set due_at = now() - interval '1 minute' where tenant_id = $1 and state = 'waiting'",
+      [tenant_id],
+    );
+    return due.rowCount === 1 ? true : undefined;
+  });
+  const before = mail.attempts;
+  isSuspended = false;
+  const other = openNotices(await platform.newTenant());
+  const [theirs] = await other.send(await other.recipient());
+  assert.equal((await other.settled(theirs.id)).state, 'sent');
+  assert.equal(mail.attempts, before + 1);
+  await superuser.query(
+    "update platform.tenants set status = 'active', suspended_at = null, suspended_reason = null where tenant_id = $1",
+    [tenant_id],
+  );
+  assert.equal((await notices.settled(message.id)).state, 'sent');
+  assert.equal(mail.attempts, before + 2);
+});
+
+test('of a recipient who is removed nothing personal is left; what waited is sent to nobody', async () => {
+  const to = await notices.recipient({
+    phone: '+5511999990000',
+    reference: 'gone-1',
+    webhook_url: `${address}/hook`,
+    preferences: { announcement: { email: 'digest' } },
+  });
+  await bank.post(`/api/v2/notifications/recipients/${to}/webhook-secrets`, {});
+  const [sent] = await notices.send(to, { channels: ['sms'] });
+  assert.equal((await notices.settled(sent.id)).state, 'sent');
+  const [waiting] = await notices.send(to);
+  const at = `/api/v2/notifications/recipients/${to}`;
+  const { headers } = await bank.ask('GET', at);
+  await notices.edit(to, { name: 'Ana S.' });
+  const stale = await bank.ask('DELETE', at, undefined, { 'if-match': String(headers.etag) });
+  assert.deepEqual([stale.status, stale.body.code], [412, 'precondition_failed']);
+  const other = await platform.newTenant();
+  assert.equal((await other.ask('DELETE', at, undefined, { 'if-match': '*' })).status, 404);
+  assert.equal((await bank.ask('DELETE', at, undefined, { 'if-match': '*' })).status, 204);
+
+  for (const [method, path] of [
+    ['GET', at],
+    ['DELETE', at],
+    ['GET', `${at}/preferences`],
+  ] as const) {
+    const gone = await bank.ask(method, path, undefined, { 'if-match': '*' });
+    assert.deepEqual([gone.status, gone.body.code], [404, 'recipient_not_found'], `${method} ${path}`);
+  }
+  const body = { recipient_id: to, topic: 'announcement', data: { title: 'x', message: 'x' } };
+  const refused = await bank.ask('POST', '/api/v2/notifications/messages', body, {
+    'idempotency-key': 'gone',
+  });
+  assert.equal(refused.body.code, 'recipient_not_found');
+  const suppressed = await notices.get(waiting.id);
+  assert.deepEqual([suppressed.state, reasonsOf(suppressed)], ['suppressed', ['digest', 'recipient_gone']]);
+  for (const message of [suppressed, await notices.get(sent.id)]) {
+    assert.deepEqual([message.content, message.address], [undefined, undefined]);
+  }
+  const { rows } = await superuser.query(
+    `select to_jsonb(m)::text as kept from notifications.messages m where tenant_id = $1
+     union all select to_jsonb(s)::text from notifications.webhook_secrets s where tenant_id = $1
+     union all select to_jsonb(r)::text from notifications.recipients r where tenant_id = $1`,
+    [bank.scope.tenant_id],
+  );
+  assert.equal(rows.length, 2);
+  for (const { kept } of rows) assert.doesNotMatch(kept, /Ana|ana@|5511999990000|On Friday/);
+  // What it was known by is free again.
+  await notices.recipient({ reference: 'gone-1' });
 });

@@ -182,3 +182,41 @@ test('subscribers are told of what happens in their tenant and environment only'
   );
   assert.ok(theirs.startsWith('rcp_'));
 });
+
+test('two thousand who subscribed are told of one event, each of them once, also where it comes again', async () => {
+  const RECIPIENTS = 2_000;
+  await sql.query(
+    `insert into notifications.recipients (tenant_id, environment, id, kind, name, language, time_zone, digest_at,
+       preferences, subscriptions, created_by)
+     select $1, $2, gen_random_uuid(), 'staff', 'Somebody', 'en', 'UTC', '08:00', '{}', '{webhooks.disabled}', 'test'
+     from generate_series(1, $3)`,
+    [bank.scope.tenant_id, bank.scope.environment, RECIPIENTS],
+  );
+  await tellOfWebhooks(disabled.endpoint_id, disabled);
+  const count = async () => {
+    const { rows } = await sql.query(
+      `select count(*) filter (where channel = 'in_app' and state = 'sent')::int as told,
+         count(distinct recipient_id)::int as recipients, count(distinct cause)::int as causes
+       from notifications.messages where tenant_id = $1`,
+      [bank.scope.tenant_id],
+    );
+    return rows[0];
+  };
+  const all = { told: RECIPIENTS, recipients: RECIPIENTS };
+  await eventually(async () => ((await count()).told === RECIPIENTS ? true : undefined));
+  assert.deepEqual(await count(), { ...all, causes: 1 });
+
+  const { data } = await bank.get('/api/v2/events?type=webhooks.endpoint.disabled');
+  await bank.post('/api/v2/consumers/notifications/replay', { from_sequence: Number(data[0].sequence) });
+  // What comes after it is received after it.
+  await sql.query('update notifications.recipients set subscriptions = $2 where tenant_id = $1', [
+    bank.scope.tenant_id,
+    [],
+  ]);
+  const last = await notices.recipient({ email: undefined, subscriptions: ['webhooks.disabled'] });
+  await tellOfWebhooks(disabled.endpoint_id, { ...disabled, reason: 'gone', failing_since: null });
+  await eventually(async () =>
+    (await list(`recipient_id=${last}&channel=in_app&state=sent`)).length > 0 ? true : undefined,
+  );
+  assert.equal((await count()).told - (await list(`recipient_id=${last}&channel=in_app`)).length, RECIPIENTS);
+});

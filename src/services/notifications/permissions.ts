@@ -6,7 +6,7 @@ export const permissions = {
     meaning: 'See recipients, templates and messages, and why each was sent or not',
   },
   'notifications:write': {
-    meaning: 'Register and edit recipients, their preferences and secrets, and mark messages as read',
+    meaning: 'Register, edit and remove recipients, their preferences and secrets, and mark messages as read',
   },
   'notifications:send': { meaning: 'Send messages to recipients' },
   'notifications:templates': { meaning: 'Write, edit and publish templates' },

@@ -3,7 +3,7 @@ import type { Content } from './render.ts';
 import { type ChannelName, DIGEST, type TopicName } from './topics.ts';
 
 /** Raised when any of them changes: messages name it. */
-export const PLATFORM_NUMBER = 1;
+export const PLATFORM_NUMBER = 2;
 
 interface Wording {
   subject: string;
@@ -23,7 +23,7 @@ const english: Record<TopicName, Wording> = {
     subject: 'Webhooks to {{ url }} are disabled',
     lines: [
       'The endpoint {{ endpoint_id }} at {{ url }} was disabled at {{ disabled_at }}.',
-      '{% if reason == "gone" %}It answered that it is gone.{% else %}It failed{% if failing_since %} since {{ failing_since }}{% endif %}.{% endif %} It gets no events until it is enabled again.',
+      '{% if reason == "gone" %}It answered that it is gone.{% elsif reason == "application_disabled" %}Its application was disabled.{% else %}It failed{% if failing_since %} since {{ failing_since }}{% endif %}.{% endif %} It gets no events until it is enabled again.',
     ],
   },
   'account.activity': {
@@ -54,7 +54,7 @@ const portuguese: Record<TopicName, Wording> = {
     subject: 'Webhooks para {{ url }} foram desativados',
     lines: [
       'O endpoint {{ endpoint_id }} em {{ url }} foi desativado em {{ disabled_at }}.',
-      '{% if reason == "gone" %}Ele respondeu que não existe mais.{% else %}Ele falhou{% if failing_since %} desde {{ failing_since }}{% endif %}.{% endif %} Não receberá eventos até ser reativado.',
+      '{% if reason == "gone" %}Ele respondeu que não existe mais.{% elsif reason == "application_disabled" %}Seu aplicativo foi desativado.{% else %}Ele falhou{% if failing_since %} desde {{ failing_since }}{% endif %}.{% endif %} Não receberá eventos até ser reativado.',
     ],
   },
   'account.activity': {

@@ -19,6 +19,7 @@ import {
   Recipient,
   RecipientRequest,
   registerRecipient,
+  removeRecipient,
 } from './recipients.ts';
 import { ChannelName, topics } from './topics.ts';
 import { makeWebhookSecret, NewWebhookSecret } from './webhook-secrets.ts';
@@ -152,6 +153,27 @@ export function recipientRoutes(db: Database, secrets: Secrets): FastifyPluginAs
         request.audit({ subject: after.id, before, after });
         reply.header('etag', etagOf(version));
         return after;
+      },
+    );
+
+    app.delete(
+      `${base}/:recipient_id`,
+      {
+        config: { permission: 'notifications:write' },
+        schema: {
+          summary: 'Remove a recipient; what messages to them said, and where they went, is forgotten',
+          tags,
+          params: Params,
+          headers: IfMatchHeaders,
+          response: { 204: Type.Null(), ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { caller, params, headers } = request;
+        const uuid = uuidOf('rcp', params.recipient_id);
+        const before = await removeRecipient(db, caller, uuid, headers['if-match']);
+        request.audit({ subject: before.id, before });
+        return reply.code(204).send(null);
       },
     );
 

@@ -10,9 +10,11 @@ import { Text } from '../../platform/http.ts';
 import { type Attempt, canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, Id, newUuid } from '../../platform/ids.ts';
 import { once } from '../../platform/once.ts';
+import type { Problem } from '../../platform/problem.ts';
 import { refuse } from './errors.ts';
 import { Language } from './language.ts';
 import { assertPreferences, KeptPreferences, Preferences } from './preferences.ts';
+import { addStep, recipientGone } from './steps.ts';
 import { type ChannelName, TopicName } from './topics.ts';
 
 const Kind = Type.Enum(['staff', 'customer', 'organisation']);
@@ -225,13 +227,12 @@ export async function findRecipient(
 
 export async function getRecipient(tx: Transaction, scope: Scope, uuid: string): Promise<VersionedRecipient> {
   const found = await findRecipient(tx, scope, uuid);
-  if (found === undefined) {
-    throw refuse(
-      'recipient_not_found',
-      `There is no recipient ${formatId('rcp', uuid)} in ${scope.environment}.`,
-    );
-  }
+  if (found === undefined) throw recipientNotFound(scope, formatId('rcp', uuid));
   return found;
+}
+
+export function recipientNotFound({ environment }: Scope, id: string): Problem {
+  return refuse('recipient_not_found', `There is no recipient ${id} in ${environment}.`);
 }
 
 /** Holds a recipient as it is until the transaction ends. */
@@ -242,15 +243,16 @@ export async function lockRecipient(tx: Transaction, scope: Scope, uuid: string)
   );
 }
 
-/** UUIDs of those who are told of a topic without being named. */
-export async function listSubscribed(tx: Transaction, scope: Scope, topic: string): Promise<string[]> {
+/** Those who are told of a topic without being named. None of them is removed before the commit. */
+export async function listSubscribed(tx: Transaction, scope: Scope, topic: string): Promise<Recipient[]> {
   const rows = await tx.rows(
-    Type.Object({ id: Type.String() }),
-    `select id from notifications.recipients
-     where tenant_id = $1 and environment = $2 and subscriptions @> array[$3] and status = 'active' order by id`,
+    Row,
+    `select ${columns} from notifications.recipients
+     where tenant_id = $1 and environment = $2 and subscriptions @> array[$3] and status = 'active' order by id
+     for key share`,
     [scope.tenant_id, scope.environment, topic],
   );
-  return rows.map(({ id }) => id);
+  return rows.map(shown);
 }
 
 const Filters = Type.Object(
@@ -420,5 +422,47 @@ export function editRecipient(
     );
     const { recipient, version: now } = await getRecipient(tx, scope, uuid);
     return { before, after: recipient, version: now };
+  });
+}
+
+const Removed = Type.Object({ id: Type.String() });
+
+/**
+ * Removes a recipient, and with them what messages said and where they went: that there were messages, and what became of
+ * them, stays. What waits is sent to nobody; what is being handed over at this moment may still arrive.
+ */
+export function removeRecipient(
+  db: Database,
+  scope: Scope,
+  uuid: string,
+  ifMatch: string | undefined,
+): Promise<Recipient> {
+  return db.write(scope, async (tx) => {
+    const key = [scope.tenant_id, scope.environment, uuid];
+    await lockRecipient(tx, scope, uuid);
+    const { recipient, version } = await getRecipient(tx, scope, uuid);
+    assertMatches(ifMatch, version, 'the recipient');
+    await tx.run(
+      'delete from notifications.webhook_secrets where tenant_id = $1 and environment = $2 and recipient_id = $3',
+      key,
+    );
+    await tx.run(
+      'delete from notifications.recipients where tenant_id = $1 and environment = $2 and id = $3',
+      key,
+    );
+    const suppressed = await tx.rows(
+      Removed,
+      `update notifications.messages set state = 'suppressed', settled_at = platform.now_of($1, $2)
+       where tenant_id = $1 and environment = $2 and recipient_id = $3 and state = 'waiting' returning id`,
+      key,
+    );
+    for (const { id } of suppressed) await addStep(tx, scope, id, recipientGone);
+    await tx.run(
+      `update notifications.messages
+       set data = null, subject = null, text = null, html = null, address = null, forgotten_at = platform.now_of($1, $2)
+       where tenant_id = $1 and environment = $2 and recipient_id = $3 and forgotten_at is null`,
+      key,
+    );
+    return recipient;
   });
 }

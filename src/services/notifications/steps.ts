@@ -11,6 +11,12 @@ export interface Step {
   detail: string;
 }
 
+export const recipientGone: Step = {
+  state: 'suppressed',
+  reason: 'recipient_gone',
+  detail: 'There is no such recipient any more.',
+};
+
 const MAX_DETAIL = 1_000;
 
 export async function addStep(

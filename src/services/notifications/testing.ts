@@ -1,4 +1,5 @@
 /** A real mail server that notes what it is given, for tests. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { type ParsedMail, simpleParser } from 'mailparser';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
@@ -28,7 +29,21 @@ export function smtpError(responseCode: number, message: string): Error {
   return Object.assign(new Error(message), { responseCode });
 }
 
-export async function startMailServer(): Promise<MailServer> {
+/** A certificate for 127.0.0.1 that openssl made for these tests, signed by itself; its key is used nowhere else. */
+const CERTIFICATE =
+  'MIIBXDCCAQKgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAltYWlsLnRlc3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMMCW1haWwudGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDS5vMZHzStnFZqhpNvmwoszFX0DKTgkS5oqjkGtmWSvfw/bURTsWWd6dD2RidHsy2vfXaVNBlvqD1EX5v+QfAWjQzBBMA8GA1UdEQQIMAaHBH8AAAEwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQUWMQ6jKOvOye2uB7HEtpXUfcRgJ8wCgYIKoZIzj0EAwIDSAAwRQIhAPYcsxo+jf48G2cki0Xr6cfeScmm1KUr0zK/bmRu2s3SAiBOJ54UyfvRkwuffixJ+CMge0+JpdGle7FojmI8RTn/pA==';
+const CERTIFICATE_KEY =
+  'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgBllrLJkFkNtJO3pAgKKLobiG0L4JeTBBAKATSteL+jehRANCAAQ0ubzGR80rZxWaoaTb5sKLMxV9Ayk4JEuaKo5BrZlkr38P21EU7FlnenQ9kYnR7Mtr312lTQZb6g9RF+b/kHwF';
+export const certificate: string = new X509Certificate(Buffer.from(CERTIFICATE, 'base64')).toString();
+
+/** How the connection to a mail server is protected: not at all, from the start, or when the client asks for it. */
+type Protection = 'none' | 'tls' | 'starttls';
+
+/** @param user who has to sign in to be served; nobody has to where it is left out */
+export async function startMailServer(
+  protection: Protection = 'none',
+  user?: { name: string; password: string },
+): Promise<MailServer> {
   const received: ReceivedMail[] = [];
   async function take(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<Error | undefined> {
     const parts: Buffer[] = [];
@@ -47,10 +62,28 @@ export async function startMailServer(): Promise<MailServer> {
     return undefined;
   }
   const smtp = new SMTPServer({
-    authOptional: true,
+    authOptional: user === undefined,
     disableReverseLookup: true,
-    disabledCommands: ['STARTTLS', 'AUTH'],
+    disabledCommands: [
+      ...(protection === 'starttls' ? [] : ['STARTTLS']),
+      ...(user === undefined ? ['AUTH'] : []),
+    ],
+    secure: protection === 'tls',
+    ...(protection === 'none'
+      ? {}
+      : {
+          key: createPrivateKey({
+            key: Buffer.from(CERTIFICATE_KEY, 'base64'),
+            format: 'der',
+            type: 'pkcs8',
+          }).export({ format: 'pem', type: 'pkcs8' }),
+          cert: certificate,
+        }),
     closeTimeout: 100,
+    onAuth: ({ username, password }, _session, callback) => {
+      if (username === user?.name && password === user?.password) callback(null, { user: username });
+      else callback(smtpError(535, 'Wrong user or password'));
+    },
     onData: (stream, session, callback) => {
       take(stream, session).then(
         (refused) => callback(refused),
@@ -65,7 +98,7 @@ export async function startMailServer(): Promise<MailServer> {
   const address = listening.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   const server: MailServer = {
-    url: `smtp://127.0.0.1:${port}`,
+    url: `${protection === 'tls' ? 'smtps' : 'smtp'}://${user === undefined ? '' : `${user.name}:${user.password}@`}127.0.0.1:${port}`,
     received,
     answer: () => undefined,
     attempts: 0,

@@ -87,7 +87,7 @@ test('an application sees its own endpoints and deliveries, and makes none for a
   assert.deepEqual([made.status, made.body.application_id], [201, one.id]);
   const refused = await as(one.authorization, 'POST', at, endpoint('/two', { application_id: other.id }));
   assert.deepEqual([refused.status, refused.body.code], [422, 'webhook_application_not_own']);
-  await bank.post(at, endpoint('/other', { application_id: other.id }));
+  await as(other.authorization, 'POST', at, endpoint('/other', { application_id: other.id }));
   await bank.post(at, endpoint('/bank'));
   await openAccount(bank);
   await arrived(receiver, 3);

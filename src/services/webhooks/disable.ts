@@ -1,4 +1,4 @@
-/** Disabling endpoints: by hand, or because they fail, which is told by an event. */
+/** Disabling endpoints: by hand, or because they fail or their application is disabled, which is told by an event. */
 import { Type } from 'typebox';
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
@@ -42,7 +42,7 @@ export async function disable(
   tx: Transaction,
   scope: Scope,
   endpoint_id: string,
-  reason: 'by_hand' | 'gone' | 'failing',
+  reason: 'by_hand' | 'gone' | 'failing' | 'application_disabled',
 ): Promise<void> {
   const key = [scope.tenant_id, scope.environment, endpoint_id];
   const [disabled] = await tx.rows(

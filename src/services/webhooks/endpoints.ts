@@ -10,9 +10,11 @@ import { assertMatches } from '../../platform/etag.ts';
 import { Text } from '../../platform/http.ts';
 import { type Attempt, canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, Id, newUuid } from '../../platform/ids.ts';
-import { once } from '../../platform/once.ts';
+import { once, wasAttempted } from '../../platform/once.ts';
 import type { Secrets } from '../../platform/secret.ts';
+import type { ServiceContext } from '../../platform/service.ts';
 import { SignatureScheme } from '../../platform/webhook-signature.ts';
+import { assertApplicationActive, findRefusal, isDisabled } from './applications.ts';
 import { disable } from './disable.ts';
 import { refuse } from './errors.ts';
 import { arrange } from './order.ts';
@@ -91,7 +93,12 @@ export const RotationRequest = Type.Object(
 );
 
 const Status = Type.Union([Type.Literal('enabled'), Type.Literal('disabled')]);
-const Reason = Type.Union([Type.Literal('by_hand'), Type.Literal('gone'), Type.Literal('failing')]);
+const Reason = Type.Union([
+  Type.Literal('by_hand'),
+  Type.Literal('gone'),
+  Type.Literal('failing'),
+  Type.Literal('application_disabled'),
+]);
 const Environment = Type.Union([Type.Literal('sandbox'), Type.Literal('live')]);
 
 export const Endpoint = Type.Object({
@@ -285,6 +292,7 @@ export async function listEndpoints(
 
 export interface Endpoints {
   db: Database;
+  findPrincipal: ServiceContext['findPrincipal'];
   secrets: Secrets;
   catalogue: EventCatalogue;
   /** Whether the operator allowed networks that are asked over plain HTTP. */
@@ -319,25 +327,31 @@ function assertMayHear(caller: Caller, personal_data: boolean): void {
   if (personal_data) assertMay(caller, 'personal_data:read', false);
 }
 
-/** The application that a new endpoint is for. */
-function applicationFor(caller: Caller, asked: string | undefined): string | null {
+/** Refuses an application that asks for an endpoint of another. */
+function assertOwn(caller: Caller, asked: string | undefined): void {
   const own = confinedTo(caller);
   if (own !== null && asked !== undefined && asked !== own) {
     throw refuse('webhook_application_not_own', `${caller.principal.name} is not ${asked}.`);
   }
-  return asked ?? own;
 }
 
 const Count = Type.Object({ count: Type.BigInt() });
 
 /** Makes an endpoint. Its secret is told once; a repetition gets the rest. */
 export async function createEndpoint(
-  { db, secrets, catalogue, allowsHttp }: Endpoints,
+  { db, findPrincipal, secrets, catalogue, allowsHttp }: Endpoints,
   caller: Caller,
   body: Static<typeof EndpointRequest>,
   attempt: Attempt,
 ): Promise<Versioned & { secret?: string; replayed: boolean }> {
   assertMayHear(caller, body.personal_data ?? false);
+  const application_id = body.application_id ?? confinedTo(caller);
+  // An application is there itself. And what came of a request stands, whatever became of the application since.
+  const asked = confinedTo(caller) === null ? body.application_id : undefined;
+  const refusal =
+    asked === undefined || (await wasAttempted(db, caller, attempt.key))
+      ? undefined
+      : await findRefusal(findPrincipal, caller, asked);
   let made: { secret?: string } = {};
   const { id, replayed } = await once(
     db,
@@ -347,7 +361,8 @@ export async function createEndpoint(
     async (tx) => {
       assertUrl(body.url, allowsHttp);
       assertTypes(body.event_types, catalogue);
-      const application_id = applicationFor(caller, body.application_id);
+      assertOwn(caller, body.application_id);
+      if (refusal !== undefined) throw refusal;
       const [there] = await tx.rows(
         Count,
         'select count(*) from webhooks.endpoints where tenant_id = $1 and environment = $2 and deleted_at is null',
@@ -376,6 +391,10 @@ export async function createEndpoint(
       );
       const { secret } = await addSigningKey(tx, secrets, caller, uuid, body.signature ?? 'hmac');
       made = secret === undefined ? {} : { secret };
+      // It was disabled since it was asked for.
+      if (application_id !== null && (await isDisabled(tx, caller, application_id))) {
+        await disable(tx, caller, uuid, 'application_disabled');
+      }
       return uuid;
     },
   );
@@ -428,6 +447,11 @@ export function setEnabled(
   enabled: boolean,
 ): Promise<Changed> {
   return db.write(caller, async (tx) => {
+    if (enabled) {
+      // Before the endpoint is locked, as what is told of the application does it.
+      const { endpoint } = await getEndpoint(tx, caller, uuid);
+      await assertApplicationActive(tx, caller, endpoint.application_id);
+    }
     const { endpoint: before } = await lockEndpoint(tx, caller, uuid);
     if (enabled) {
       assertMayHear(caller, before.personal_data);
@@ -438,7 +462,15 @@ export function setEnabled(
          where tenant_id = $1 and environment = $2 and id = $3 and status = 'disabled'`,
         [caller.tenant_id, caller.environment, uuid],
       );
-    } else await disable(tx, caller, uuid, 'by_hand');
+    } else {
+      // Of what was disabled with its application: it stays so when that one is enabled.
+      await tx.run(
+        `update webhooks.endpoints set disabled_reason = 'by_hand', version = version + 1, updated_at = now()
+         where tenant_id = $1 and environment = $2 and id = $3 and disabled_reason = 'application_disabled'`,
+        [caller.tenant_id, caller.environment, uuid],
+      );
+      await disable(tx, caller, uuid, 'by_hand');
+    }
     const { endpoint: after, version } = await getEndpoint(tx, caller, uuid);
     return { before, after, version };
   });

@@ -42,6 +42,18 @@ export const refuse = defineProblems({
     title: 'Not the endpoint of another application',
     meaning: 'An application makes endpoints for itself only. Leave `application_id` out.',
   },
+  webhook_application_not_found: {
+    status: 422,
+    title: 'No such application',
+    meaning:
+      'An endpoint can be for an application that is registered with the tenant, in the same environment, and not disabled. `GET /api/v2/applications` lists them.',
+  },
+  webhook_application_disabled: {
+    status: 409,
+    title: 'The application is disabled',
+    meaning:
+      'Nothing is sent to endpoints of an application that is disabled. Enable the application: its endpoints that were disabled with it are enabled then, too.',
+  },
   too_many_webhook_keys: {
     status: 409,
     title: 'Too many keys sign',

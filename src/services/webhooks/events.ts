@@ -10,10 +10,14 @@ export const EndpointDisabled = Type.Object({
   application_id: Type.Union([Type.String(), Type.Null()], {
     description: "The application whose endpoint it is; null: the institution's own",
   }),
-  reason: Type.Union([Type.Literal('gone'), Type.Literal('failing')], {
-    description: 'gone: it answered 410; failing: nothing but failures for five days',
+  reason: Type.Union([Type.Literal('gone'), Type.Literal('failing'), Type.Literal('application_disabled')], {
+    description:
+      'gone: it answered 410; failing: nothing but failures for five days; application_disabled: its application was disabled',
   }),
-  failing_since: Type.String({ format: 'date-time' }),
+  failing_since: Type.String({
+    format: 'date-time',
+    description: 'Time of the first failure since the last success; where nothing failed, of the disabling',
+  }),
   disabled_at: Type.String({ format: 'date-time' }),
 });
 export type EndpointDisabled = Static<typeof EndpointDisabled>;
@@ -23,7 +27,7 @@ export const TESTED = 'webhooks.endpoint.tested';
 export const events: EventTypes = {
   'webhooks.endpoint.disabled': {
     version: 1,
-    summary: 'An endpoint of webhooks was disabled because it failed',
+    summary: 'An endpoint of webhooks was disabled because it failed, or with its application',
     aggregate: 'endpoint',
     data: EndpointDisabled,
     example: {

@@ -402,3 +402,38 @@ test('how sending stands is measured', async () => {
     );
   }
 });
+
+test('nothing is sent for a tenant that is suspended; what was due is sent once it is resumed', async () => {
+  const bank = await platform.newTenant();
+  const { id, path } = await newEndpoint(bank);
+  const { tenant_id } = bank.scope;
+  // Its next attempt is due when it is suspended already.
+  answers.set(path, (response) => {
+    void sql
+      .query(
+        "update platform.tenants set status = 'suspended', suspended_at = now(), suspended_reason = 'x' where tenant_id = $1",
+        [tenant_id],
+      )
+      .finally(() => response.writeHead(500).end());
+  });
+  await openAccount(bank);
+  await eventually('the attempt has failed', async () => {
+    const { rows } = await sql.query(
+      "select from webhooks.deliveries where tenant_id = $1 and attempts = 1 and status = 'pending' and next_attempt_at < now()",
+      [tenant_id],
+    );
+    return rows.length === 1 ? true : undefined;
+  });
+  const other = await platform.newTenant();
+  const theirs = await newEndpoint(other);
+  await openAccount(other);
+  await settled(other, `endpoint_id=${theirs.id}`, 'delivered');
+  assert.equal(receiver.at(path).length, 1);
+  answers.delete(path);
+  await sql.query(
+    "update platform.tenants set status = 'active', suspended_at = null, suspended_reason = null where tenant_id = $1",
+    [tenant_id],
+  );
+  const delivered = await settled(bank, `endpoint_id=${id}`, 'delivered');
+  assert.deepEqual([delivered.attempts, receiver.at(path).length], [2, 2]);
+});

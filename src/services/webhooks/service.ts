@@ -4,6 +4,7 @@ import type { Database } from '../../platform/db.ts';
 import type { Metrics } from '../../platform/metrics.ts';
 import { openSecrets } from '../../platform/secret.ts';
 import { defineService, type Service } from '../../platform/service.ts';
+import { applicationConsumer } from './applications.ts';
 import { deliveryRoutes } from './delivery-routes.ts';
 import { endpointRoutes } from './endpoint-routes.ts';
 import { openConsumer } from './enqueue.ts';
@@ -114,7 +115,7 @@ export function webhooksWith(manner: Partial<Manner>): Service {
         context: signingKeyContext,
       },
     ],
-    start({ db, config, log, metrics, outgoing, events: catalogue, wakeRelay }) {
+    start({ db, config, log, metrics, outgoing, events: catalogue, wakeRelay, findPrincipal }) {
       const how = { ...usual, ...manner };
       const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
       const count = measure(metrics, db);
@@ -130,13 +131,19 @@ export function webhooksWith(manner: Partial<Manner>): Service {
           if (done.failure !== undefined) wakeRelay();
         },
       });
-      const endpoints = { db, secrets, catalogue, allowsHttp: config.outgoing_allow.length > 0 };
+      const endpoints = {
+        db,
+        findPrincipal,
+        secrets,
+        catalogue,
+        allowsHttp: config.outgoing_allow.length > 0,
+      };
       return {
         routes: async (app) => {
           await app.register(endpointRoutes(endpoints, sender.wake));
           await app.register(deliveryRoutes(db, catalogue, sender.wake));
         },
-        consumers: [openConsumer(catalogue, sender.wake)],
+        consumers: [openConsumer(catalogue, sender.wake), applicationConsumer(wakeRelay)],
         jobs: { 'webhooks.remove_old_deliveries': retention(db) },
         stop: sender.stop,
       };

@@ -17,6 +17,7 @@ export const useWebhookWords = defineWords('webhooks', {
     disable: 'Disable',
     disable_consequence:
       'Nothing is sent until it is enabled. What happens meanwhile is noted as missed, and can be sent later.',
+    disabled_application_disabled: 'Disabled with its application',
     disabled_by_hand: 'Disabled by hand',
     disabled_failing: 'Disabled, because it failed for too long',
     disabled_gone: 'Disabled, because it answered that it is gone (410)',
@@ -107,6 +108,7 @@ export const useWebhookWords = defineWords('webhooks', {
     disable: 'Desativar',
     disable_consequence:
       'Nada é enviado até ser ativado. O que acontece nesse tempo é anotado como perdido, e pode ser enviado depois.',
+    disabled_application_disabled: 'Desativado com seu aplicativo',
     disabled_by_hand: 'Desativado manualmente',
     disabled_failing: 'Desativado, porque falhou por tempo demais',
     disabled_gone: 'Desativado, porque respondeu que não existe mais (410)',

@@ -13,6 +13,7 @@ import { type Attempt, canonicalRequest } from '../../../platform/idempotency.ts
 import { formatId, Id, newUuid, parseId } from '../../../platform/ids.ts';
 import { once } from '../../../platform/once.ts';
 import { refuse } from '../errors.ts';
+import { addEvent } from '../events.ts';
 import { assertMayAssign, PlanName } from '../plans.ts';
 import { assertHolds } from '../roles/holding.ts';
 import { SIGNING_ALG } from './signing-keys.ts';
@@ -431,14 +432,18 @@ export function editApplication(
         body.plan ?? before.plan,
       ],
     );
-    if (body.status !== undefined && body.status !== before.status) {
+    const edited = await getApplication(tx, caller, uuid);
+    const { id, name, status } = edited.application;
+    if (status !== before.status) {
       await tx.run(
         `update platform.api_keys set disabled_at = case $4 when 'disabled' then now() end
          where tenant_id = $1 and environment = $2 and application_id = $3`,
-        [caller.tenant_id, caller.environment, uuid, body.status],
+        [caller.tenant_id, caller.environment, uuid, status],
       );
+      const type = status === 'active' ? 'identity.application.enabled' : 'identity.application.disabled';
+      await addEvent(tx, caller, type, { application_id: id, name });
     }
-    return { before: shown(before), ...(await getApplication(tx, caller, uuid)) };
+    return { before: shown(before), ...edited };
   });
 }
 
