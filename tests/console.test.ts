@@ -56,6 +56,7 @@ describe('the console', { skip }, () => {
       me: '/console/me',
       endpoints: '/console/webhooks',
       deliveries: '/console/webhook-deliveries',
+      usage: '/console/usage',
       events: '/console/events',
       event: `/console/events/${await firstOf('/api/v2/events')}`,
       held_events: '/console/held-events',

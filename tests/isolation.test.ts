@@ -28,6 +28,7 @@ const withoutTenant: string[] = [
   'platform.consumer_offsets',
   'identity.used_proofs',
   'platform.instances',
+  'platform.usage_writers',
 ];
 
 /** Tables of a tenant as a whole, in which the environment is something that a row says and not whose it is. */

@@ -54,6 +54,9 @@ import { type ProblemType, refuse } from './problem.ts';
 import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service, ServiceContext } from './service.ts';
 import { type Traces, untraced } from './trace/span.ts';
+import { permissions as usagePermissions } from './usage/permissions.ts';
+import { usageRoutes } from './usage/routes.ts';
+import { mountUsage } from './usage/usage.ts';
 import { mountWeb } from './web.ts';
 
 export interface Running {
@@ -119,6 +122,7 @@ export const ownPermissions: Permissions = {
   ...approvalPermissions,
   ...eventPermissions,
   ...jobPermissions,
+  ...usagePermissions,
 };
 
 /** What the platform itself refuses, whichever services run. */
@@ -331,6 +335,13 @@ export async function boot(
       done(null, payload);
     });
     mountMetrics(app, metrics);
+    if (options.bare !== true) {
+      const usage = mountUsage(app, platform, {
+        metrics,
+        onError: (error, what) => log.warn({ err: error }, what),
+      });
+      undo.push(() => usage.stop());
+    }
     const audit = openAuditTrail({ db: platform, log, metrics });
     const auditSealing = startAuditSealing({ db: platform, log, interval_ms: 1_000 });
     const closing = startClosingAbandoned({ db: platform, log, interval_ms: 30_000 });
@@ -363,6 +374,7 @@ export async function boot(
     if (options.webFolder !== undefined) await mountWeb(app, options.webFolder);
 
     await app.register(auditRoutes({ db: platform }));
+    await app.register(usageRoutes({ db: platform }));
     const attending = (list: readonly Service[]) =>
       options.bare === true ? {} : attendingJobs(['platform', ...list.map(({ name }) => name)]);
     const jobs = openJobs({

@@ -42,6 +42,8 @@ test('with nothing set, every setting has its documented default', () => {
     notifications_kept_days: 90,
     service_token_keys: [],
     events_kept_days: 90,
+    usage_minutes_kept_days: 3,
+    usage_hours_kept_days: 400,
     workers: 1,
     max_connections: 10_000,
     max_connections_per_address: 1_000,
@@ -168,7 +170,7 @@ test('the documentation of a setting with a plain default names the value that i
         'push_provider_token',
       ].includes(key),
   );
-  assert.equal(plain.length, 32);
+  assert.equal(plain.length, 34);
   for (const [key, setting] of plain) assert.equal(setting.default, String(config.get(key)), setting.name);
 });
 

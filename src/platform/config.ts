@@ -42,6 +42,8 @@ export type Config = {
   /** Keys that sign calls between processes, the current one first; empty: one of this process alone. */
   service_token_keys: readonly Buffer[];
   events_kept_days: number;
+  usage_minutes_kept_days: number;
+  usage_hours_kept_days: number;
   max_connections: number;
   max_connections_per_address: number;
   /** Networks that outgoing requests may reach though they are not public. */
@@ -433,6 +435,16 @@ export const settings = {
     { fallback: 90, min: 1, max: 36_500 },
     'Days that events stay in the feed after they were carried.',
   ),
+  usage_minutes_kept_days: integer(
+    'USAGE_MINUTES_KEPT_DAYS',
+    { fallback: 3, min: 1, max: 366 },
+    'Days that usage is kept by the minute, and the last requests of a sandbox.',
+  ),
+  usage_hours_kept_days: integer(
+    'USAGE_HOURS_KEPT_DAYS',
+    { fallback: 400, min: 1, max: 36_500 },
+    'Days that usage is kept by the hour.',
+  ),
   max_connections: integer(
     'MAX_CONNECTIONS',
     { fallback: 10_000, min: 10, max: 1_000_000 },
@@ -704,6 +716,8 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
     trust_proxy: read<number | readonly string[] | undefined>(settings.trust_proxy),
     service_token_keys: read<readonly Buffer[]>(settings.service_token_keys),
     events_kept_days: read(settings.events_kept_days),
+    usage_minutes_kept_days: read(settings.usage_minutes_kept_days),
+    usage_hours_kept_days: read(settings.usage_hours_kept_days),
     max_connections: read(settings.max_connections),
     max_connections_per_address: read(settings.max_connections_per_address),
     outgoing_allow: read<readonly string[]>(settings.outgoing_allow),

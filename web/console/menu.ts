@@ -5,6 +5,7 @@ import {
   ArrowLeftRight,
   BadgeCheck,
   Building2,
+  ChartColumn,
   Cog,
   Contact,
   FileText,
@@ -96,6 +97,7 @@ const menu: readonly MenuGroup[] = [
   {
     word: 'platform',
     pages: [
+      { word: 'usage', to: '/usage', icon: ChartColumn, permission: 'usage:read', key: 's' },
       { word: 'events', to: '/events', icon: Activity, permission: 'events:read', key: 'e' },
       { word: 'held_events', to: '/held-events', icon: OctagonPause, permission: 'held_events:read' },
       { word: 'jobs', to: '/jobs', icon: Cog, permission: 'jobs:read', key: 'j' },

@@ -44,6 +44,7 @@ export const router = createBrowserRouter(
         page('webhooks/:endpoint_id', () => import('../ui/webhooks/endpoint.tsx')),
         page('webhook-deliveries', () => import('../ui/webhooks/deliveries.tsx')),
         page('webhook-deliveries/:delivery_id', () => import('../ui/webhooks/delivery.tsx')),
+        page('usage', () => import('../ui/usage/usage.tsx')),
         page('events', () => import('../ui/events/events.tsx')),
         page('events/:event_id', () => import('./platform/event.tsx')),
         page('held-events', () => import('./platform/held-events.tsx')),

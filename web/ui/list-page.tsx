@@ -21,6 +21,7 @@ import { type ReactNode, useEffect, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 import { type ListPath, listRows, type RowOf } from '../api/lists.ts';
 import { ApiCallButton } from './api-call.tsx';
+import { saveCsv } from './csv.ts';
 import { Permitted } from './self.tsx';
 import { Empty, Loading, Refused } from './states.tsx';
 import { useUiWords } from './ui-words.ts';
@@ -127,18 +128,12 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
   const [sortName = '', direction = 'asc'] = (search.get('sort') ?? '').split(':');
   const sorted = sortRows(page.data?.data ?? [], columns, sortName, direction === 'desc');
 
-  const exportShown = async () => {
-    const { stringify } = await import('csv-stringify/browser/esm/sync');
-    const text = stringify(
+  const exportShown = () =>
+    saveCsv(
+      path.split('/').findLast((part) => part !== '' && !part.startsWith('{')) ?? 'list',
+      columns.map(({ title }) => title),
       sorted.map((row) => columns.map(({ value }) => value(row) ?? '')),
-      { header: true, columns: columns.map(({ title }) => title), escape_formulas: true, bom: true },
     );
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
-    link.download = `${path.split('/').findLast((part) => part !== '' && !part.startsWith('{')) ?? 'list'}.csv`;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  };
 
   const isFiltered = Object.keys(asked).length > 0;
   return (

@@ -3,6 +3,7 @@ import { forgetEvents } from '../bus/retention.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db.ts';
 import { forgetOldCounts } from '../limits/limits.ts';
+import { forgetUsage } from '../usage/retention.ts';
 import type { JobHandlers, JobRun, JobTypes } from './job.ts';
 
 /** Runs that succeeded are soon of no interest, and there may be one a second; those that failed are looked into. */
@@ -21,6 +22,12 @@ export const ownJobs = {
     meaning: 'Removes events that every consumer has received, EVENTS_KEPT_DAYS after they were carried',
     per: 'system',
     schedule: { cron: '50 3 * * *' },
+  },
+  'platform.remove_old_usage': {
+    meaning:
+      'Removes usage by the minute and last requests after USAGE_MINUTES_KEPT_DAYS, by the hour after USAGE_HOURS_KEPT_DAYS',
+    per: 'tenant',
+    schedule: { cron: '20 3 * * *' },
   },
   'platform.remove_old_runs': {
     meaning:
@@ -58,12 +65,12 @@ async function removeOldRuns(db: Database, { scope, signal }: JobRun): Promise<{
 /** What does the work of those that need nothing but the platform's database. */
 export function ownHandlers(
   db: Database,
-  { events_kept_days }: Pick<Config, 'events_kept_days'>,
+  config: Pick<Config, 'events_kept_days' | 'usage_minutes_kept_days' | 'usage_hours_kept_days'>,
 ): JobHandlers {
   return {
     'platform.forget_events': {
       run: async ({ signal }) => {
-        const before = new Date(Date.now() - events_kept_days * DAY_MS);
+        const before = new Date(Date.now() - config.events_kept_days * DAY_MS);
         return { events: await forgetEvents(db, before, signal) };
       },
     },
@@ -73,6 +80,7 @@ export function ownHandlers(
         return undefined;
       },
     },
+    'platform.remove_old_usage': { run: (run) => forgetUsage(db, run, config) },
     'platform.remove_old_runs': { run: (run) => removeOldRuns(db, run) },
     'platform.remove_old_system_runs': { run: (run) => removeOldRuns(db, run) },
   };

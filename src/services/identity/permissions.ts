@@ -1,8 +1,7 @@
-import { type Permissions, SELF } from '../../platform/access/permission.ts';
+import type { Permissions } from '../../platform/access/permission.ts';
 
 /** What one may be allowed to do about who may do what. */
 export const permissions = {
-  [SELF]: { meaning: 'See who one is and what one may do; everybody may' },
   'api_keys:read': { meaning: 'See API keys, though never the keys themselves' },
   'api_keys:create': { meaning: 'Create and rotate API keys, with no more permissions than one has oneself' },
   'api_keys:edit': { meaning: 'Edit the label, addresses and expiry of API keys' },

@@ -133,6 +133,7 @@ const roles = {
       'webhooks:*',
       'events:read',
       'notifications:read',
+      'usage:read',
     ],
   },
   platform_administrator: {
@@ -151,6 +152,7 @@ const roles = {
       'applications:*',
       'devices:*',
       'limits:*',
+      'usage:read',
       'proposals:*',
       'approval_policies:*',
       'audit:*',
