@@ -59,7 +59,10 @@ const bank = defineService({
   },
   provides: ledgerPort,
   start: () => ({
-    port: provide(ledgerPort, { plantSeed: () => Promise.reject(new Error('nothing is planted here')) }),
+    port: provide(ledgerPort, {
+      getPosition: () => Promise.resolve({ position: 0 }),
+      plantSeed: () => Promise.reject(new Error('nothing is planted here')),
+    }),
     routes: async () => {},
     jobs: {
       'ledger.nightly': handler('ledger.nightly'),

@@ -162,7 +162,12 @@ export function apiKeyRoutes(keys: Keys): FastifyPluginAsyncTypebox {
       },
       async (request, reply) => {
         const { caller, params } = request;
-        const { before, after } = await revokeApiKey(keys, caller, uuidOf('key', params.key_id));
+        const { before, after } = await revokeApiKey(
+          keys,
+          caller,
+          uuidOf('key', params.key_id),
+          caller.principal.id,
+        );
         request.audit({ before, after });
         reply.header('etag', etagOf(versionOf(after)));
         return after;

@@ -208,6 +208,7 @@ const Filters = Type.Object(
   {
     status: Type.Optional(Status),
     q: Type.Optional(Text({ min: 1, max: 255, description: 'Part of the label' })),
+    application_id: Type.Optional(Id('app', 'Those of an application')),
   },
   { additionalProperties: false },
 );
@@ -235,7 +236,7 @@ export async function listApiKeys(tx: Transaction, scope: Scope, query: Static<t
     `select * from (
        select ${columns} from platform.api_keys
        where tenant_id = $1 and environment = $2 and ($3::uuid is null or id < $3)
-         and ($4::text is null or strpos(lower(label), lower($4)) > 0)
+         and ($4::text is null or strpos(lower(label), lower($4)) > 0) and ($7::uuid is null or application_id = $7)
      ) k where $5::text is null or status = $5
      order by id desc limit $6`,
     [
@@ -245,6 +246,7 @@ export async function listApiKeys(tx: Transaction, scope: Scope, query: Static<t
       page.filters.q ?? null,
       page.filters.status ?? null,
       page.limit + 1,
+      page.filters.application_id === undefined ? null : uuidOf('app', page.filters.application_id),
     ],
   );
   return pageOf(rows, page, keyOf, ({ id }) => id);
@@ -452,19 +454,28 @@ export async function rotateApiKey(
   return { before, created: replayed ? created : { ...created, key }, replayed };
 }
 
-/** Revokes a key, in every process at once. One that is revoked stays so. */
-export function revokeApiKey({ db }: Keys, caller: Caller, uuid: string): Promise<Changed> {
-  return db.write(caller, async (tx) => {
+/**
+ * Revokes a key, in every process at once. One that is revoked stays so.
+ *
+ * @param by public id of who revokes it
+ */
+export function revokeApiKey(
+  { db }: Pick<Keys, 'db'>,
+  scope: Scope,
+  uuid: string,
+  by: string,
+): Promise<Changed> {
+  return db.write(scope, async (tx) => {
     await tx.run(
       'select from platform.api_keys where tenant_id = $1 and environment = $2 and id = $3 for no key update',
-      [caller.tenant_id, caller.environment, uuid],
+      [scope.tenant_id, scope.environment, uuid],
     );
-    const before = await getApiKey(tx, caller, uuid);
+    const before = await getApiKey(tx, scope, uuid);
     await tx.run(
       `update platform.api_keys set revoked_at = now(), revoked_by = $4
        where tenant_id = $1 and environment = $2 and id = $3 and revoked_at is null`,
-      [caller.tenant_id, caller.environment, uuid, caller.principal.id],
+      [scope.tenant_id, scope.environment, uuid, by],
     );
-    return { before, after: await getApiKey(tx, caller, uuid) };
+    return { before, after: await getApiKey(tx, scope, uuid) };
   });
 }

@@ -48,6 +48,99 @@ export const refuse = defineProblems({
     meaning:
       'The link is unknown, has expired, or was used, revoked or replaced by a newer one. Ask whoever invited you for another.',
   },
+  community_not_found: {
+    status: 404,
+    title: 'No such community',
+    meaning: 'There is no community of developers with this id or name here.',
+  },
+  community_exists: {
+    status: 409,
+    title: 'The name of the community is taken',
+    meaning:
+      'The `slug` of a community is in the address of its portal, hence unique in the whole installation.',
+  },
+  no_community: {
+    status: 404,
+    title: 'Of no community',
+    meaning: 'Whoever asks belongs to no organisation of a community of developers.',
+  },
+  sign_up_closed: {
+    status: 403,
+    title: 'Nobody signs up here by themselves',
+    meaning: 'The community takes no sign-ups. Ask the institution.',
+  },
+  sign_up_unavailable: {
+    status: 503,
+    title: 'No sign-ups for now',
+    meaning:
+      'What nobody is signed in for, as the mail of a sign-up, is done for whoever of the staff edited the community last, and they may not send notifications any more. Somebody who may has to edit it.',
+  },
+  sign_up_too_often: {
+    status: 429,
+    title: 'Too many sign-ups',
+    meaning: 'Many sign-ups came from the same network of late. Wait some minutes.',
+  },
+  sign_up_not_good: {
+    status: 404,
+    title: 'The link is good no more',
+    meaning:
+      'The link is unknown, has expired, was replaced by a newer one, or was used. Sign up again, or sign in.',
+  },
+  email_domain_not_admitted: {
+    status: 422,
+    title: 'Addresses of this domain are not admitted',
+    meaning: 'The community admits addresses of certain domains only, which it names.',
+  },
+  terms_not_current: {
+    status: 409,
+    title: 'The terms are others by now',
+    meaning:
+      'What was accepted is not the version of the terms that holds. Show the current one and accept it.',
+  },
+  address_in_use: {
+    status: 409,
+    title: 'The address is in use',
+    meaning:
+      'Somebody signs in to this installation by the address already. An organisation of developers needs an address of its own: use another.',
+  },
+  organisation_not_found: {
+    status: 404,
+    title: 'No such organisation',
+    meaning: 'No community of the environment has an organisation with this id.',
+  },
+  organisation_not_so: {
+    status: 409,
+    title: 'The organisation does not stand so',
+    meaning:
+      '`status` says how it stands: one that is pending is approved or rejected, one that is active suspended.',
+  },
+  live_request_not_found: {
+    status: 404,
+    title: 'No such request',
+    meaning: 'There is no request for live access with this id.',
+  },
+  live_request_decided: {
+    status: 409,
+    title: 'It is decided already',
+    meaning: 'A request for live access is decided once. Ask again by another.',
+  },
+  live_access_not_ready: {
+    status: 409,
+    title: 'Not ready for live access',
+    meaning:
+      'The checklist of the organisation has open items, which `items` names. `GET /api/v2/portal/self` shows it.',
+  },
+  scopes_not_offered: {
+    status: 422,
+    title: 'More than is offered',
+    meaning:
+      'An organisation asks for permissions that its community offers, and is granted no more than it asked for. `permissions` names what is beyond.',
+  },
+  application_disabled: {
+    status: 409,
+    title: 'The application is disabled',
+    meaning: 'It gets no keys until the institution enables it again.',
+  },
   password_not_good: {
     status: 422,
     title: 'This password is not good enough',

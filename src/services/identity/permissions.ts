@@ -22,6 +22,21 @@ export const permissions = {
   'identity_provider:edit': {
     meaning: 'Set or remove the OpenID Connect provider that people may sign in through',
   },
+  'communities:read': { meaning: 'See communities of developers and their settings' },
+  'communities:edit': {
+    meaning: 'Make and edit communities, which offer no more than one may oneself',
+  },
+  'organisations:read': { meaning: 'See the organisations that joined a community, and who to ask there' },
+  'organisations:decide': { meaning: 'Approve, reject, suspend and resume organisations' },
+  'live_access:read': { meaning: 'See what organisations ask to do beyond their own sandbox' },
+  'live_access:decide': {
+    meaning: 'Give organisations access or refuse it, with no more permissions than one has oneself',
+  },
+  'portal:read': {
+    meaning: 'See the community that one is a developer of, and what one’s organisation was given',
+  },
+  'portal:request_live_access': { meaning: 'Accept the terms of the community and ask for live access' },
+  'portal:make_keys': { meaning: 'Make and revoke keys of what one’s organisation was given' },
   'roles:read': { meaning: 'See roles and what they may do' },
   'roles:edit': { meaning: 'Make, edit and delete roles, with no more permissions than one has oneself' },
   'grants:read': { meaning: 'See who has which roles' },

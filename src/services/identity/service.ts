@@ -4,7 +4,12 @@ import { fetchThrough } from '../../platform/outgoing.ts';
 import { openSecrets } from '../../platform/secret.ts';
 import { defineService, type Service, type ServiceContext } from '../../platform/service.ts';
 import { ledgerPort } from '../ledger/contract.ts';
+import { notificationsPort } from '../notifications/contract.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
+import { communityRoutes } from './communities/community-routes.ts';
+import { portalRoutes } from './communities/portal-routes.ts';
+import { removeOldSignUps } from './communities/sign-up.ts';
+import { signUpRoutes } from './communities/sign-up-routes.ts';
 import { deviceAuthenticator } from './devices/authenticator.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { encryptedColumns } from './encrypted-columns.ts';
@@ -75,7 +80,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
     permissions,
     jobs: {
       'identity.remove_expired_sign_ins': {
-        meaning: 'Removes sessions that ended long ago, and attempts to sign in that nobody finished',
+        meaning: 'Removes sessions that ended long ago, and attempts to sign in or up that nobody finished',
         per: 'system',
         schedule: { every_s: 600 },
       },
@@ -88,13 +93,15 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
     },
     encrypted: encryptedColumns,
     publishes: events,
-    requires: [ledgerPort],
+    requires: [ledgerPort, notificationsPort],
     authenticatorsElsewhere: async (context) =>
       (await openIdentity(context, knownToApplications)).authenticators,
     async start(context) {
-      const { db, permissions: catalogue, limits, sandboxes, seeds } = context;
+      const { db, permissions: catalogue, limits, sandboxes, seeds, findPrincipal, publicUrl } = context;
       const { people, oauth, authenticators } = await openIdentity(context, knownToApplications);
       const askLedger = context.port(ledgerPort);
+      const askNotifications = context.port(notificationsPort);
+      const access = { db, permissions: catalogue, findPrincipal, publicUrl, askLedger, askNotifications };
       return {
         routes: async (app) => {
           await app.register(selfRoutes);
@@ -106,6 +113,9 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           await app.register(planRoutes(db, limits));
           await app.register(tenantRoutes(db));
           await app.register(sandboxRoutes({ sandboxes, seeds, askLedger }));
+          await app.register(signUpRoutes({ ...access, log: context.log }));
+          await app.register(communityRoutes(access));
+          await app.register(portalRoutes({ ...access, audit: context.audit }));
           await app.register(oauth.routes);
         },
         authenticators,
@@ -113,6 +123,10 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           'identity.remove_expired_sign_ins': {
             run: async ({ signal }) => {
               await people.sweep(signal);
+              for (const scope of await context.scopes()) {
+                if (signal.aborted) break;
+                await removeOldSignUps(db, scope);
+              }
               return undefined;
             },
           },

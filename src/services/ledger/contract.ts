@@ -9,6 +9,15 @@ import { definePort } from '../../platform/port/port.ts';
 export const ledgerPort = definePort({
   service: 'ledger',
   operations: {
+    getPosition: {
+      meaning: 'How far the books have come: how many transfers and steps of holds there were',
+      input: Type.Object({}, { additionalProperties: false }),
+      output: Type.Object({ position: Type.Integer({ minimum: 0 }) }),
+      timeout_ms: 2_000,
+      idempotent: true,
+      writes: false,
+      permission: 'transfers:read',
+    },
     plantSeed: {
       meaning: 'Fills the books of a sandbox with a seed, for whoever may do each of its steps',
       input: Type.Object(

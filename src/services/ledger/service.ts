@@ -14,6 +14,7 @@ import { holdRoutes } from './hold-routes.ts';
 import { limitRoutes } from './limit-routes.ts';
 import { permissions } from './permissions.ts';
 import { plantSeed } from './plant-seed.ts';
+import { headPosition } from './position.ts';
 import { openPostingQueue, type PostingOptions } from './posting.ts';
 import { reportRoutes } from './report-routes.ts';
 import { routes } from './routes.ts';
@@ -90,6 +91,8 @@ export const ledger = defineService({
     const mounted: { app?: FastifyInstance } = {};
     return {
       port: provide(ledgerPort, {
+        getPosition: ({ caller }) =>
+          db.read(caller, async (tx) => ({ position: await headPosition(tx, caller) })),
         plantSeed: async (asked, input) => {
           if (mounted.app === undefined) throw new Error('the routes of the ledger are not there yet');
           const tokenFor = (caller: Caller) => serviceToken(caller, 'ledger');

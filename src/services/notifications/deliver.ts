@@ -10,10 +10,11 @@ import type { Database, Scope, Transaction } from '../../platform/db.ts';
 import { formatId, newUuid } from '../../platform/ids.ts';
 import { refusalOf } from './compose.ts';
 import { gatherDigests } from './digest.ts';
+import { LOCAL_OUTBOX } from './messages.ts';
 import type { Dispatch, Outcome, Provider } from './provider.ts';
 import { findAddress, findRecipient } from './recipients.ts';
 import { addStep, recipientGone, type Step } from './steps.ts';
-import { ChannelName, DIGEST } from './topics.ts';
+import { ChannelName, DIGEST, topicOf } from './topics.ts';
 
 /** Longer than a provider may take, so that nobody sends what another still does. */
 const LEASE_S = 60;
@@ -135,6 +136,18 @@ function settle(
     );
     if (written === 0) return false;
     await addStep(tx, scope, message.id, settled);
+    if (
+      topicOf(message.topic).secret === true &&
+      state !== 'waiting' &&
+      settled.delivered_by !== LOCAL_OUTBOX
+    ) {
+      await tx.run(
+        `update notifications.messages
+         set data = null, subject = null, text = null, html = null, forgotten_at = platform.now_of($1, $2)
+         where tenant_id = $1 and environment = $2 and id = $3`,
+        [scope.tenant_id, scope.environment, message.id],
+      );
+    }
     if (message.topic === DIGEST && state !== 'waiting') await settleGathered(tx, scope, message.id, settled);
     return true;
   });

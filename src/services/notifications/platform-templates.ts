@@ -39,6 +39,20 @@ const english: Record<TopicName, Wording> = {
       'If this was not you, tell us at once.',
     ],
   },
+  'developers.sign_up': {
+    subject: '{{ community }}: confirm your address',
+    lines: [
+      'You, or somebody who gave your address, want {{ organisation }} to join {{ community }} of {{ institution }}. Go on here, until {{ expires_at }}: {{ link }}',
+      'If it was not you, do nothing.',
+    ],
+  },
+  'developers.decision': {
+    subject: '{{ community }}: {{ subject }}',
+    lines: [
+      '{{ institution }} has {{ decision }} this: {{ subject }}.{% if reason %} {{ reason }}{% endif %}',
+      '{{ link }}',
+    ],
+  },
   announcement: { subject: '{{ title }}', lines: ['{{ message }}'] },
 };
 
@@ -68,6 +82,20 @@ const portuguese: Record<TopicName, Wording> = {
     lines: [
       '{{ event }}, em {{ occurred_at }}.{% if detail %} {{ detail }}.{% endif %}',
       'Se não foi você, avise-nos imediatamente.',
+    ],
+  },
+  'developers.sign_up': {
+    subject: '{{ community }}: confirme seu endereço',
+    lines: [
+      'Você, ou alguém que informou seu endereço, quer que {{ organisation }} participe de {{ community }}, de {{ institution }}. Continue aqui, até {{ expires_at }}: {{ link }}',
+      'Se não foi você, não faça nada.',
+    ],
+  },
+  'developers.decision': {
+    subject: '{{ community }}: {{ subject }}',
+    lines: [
+      '{{ institution }} {% if decision == "approved" %}aprovou{% elsif decision == "rejected" %}recusou{% elsif decision == "suspended" %}suspendeu{% else %}retomou{% endif %}: {{ subject }}.{% if reason %} {{ reason }}{% endif %}',
+      '{{ link }}',
     ],
   },
   announcement: { subject: '{{ title }}', lines: ['{{ message }}'] },

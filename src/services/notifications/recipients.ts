@@ -376,6 +376,41 @@ export async function registerRecipient(
   return { ...(await db.read(caller, (tx) => getRecipient(tx, caller, id))), replayed };
 }
 
+/**
+ * Registers a recipient that another service knows by a reference, or corrects the name and address of the one there is;
+ * what they wish themselves stays. Returns the UUID.
+ */
+export async function putRecipient(
+  tx: Transaction,
+  caller: Caller,
+  known: { reference: string; kind: Static<typeof Kind>; name: string; email: string; language: string },
+): Promise<string> {
+  const [row] = await tx.rows(
+    Type.Object({ id: Type.String() }),
+    `insert into notifications.recipients as r (tenant_id, environment, id, kind, name, reference, language, time_zone,
+       email, digest_at, preferences, subscriptions, created_by)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '{}', '{}', $11)
+     on conflict (reference, tenant_id, environment) do update
+       set name = excluded.name, email = excluded.email, version = r.version + 1, updated_at = now()
+     returning id`,
+    [
+      caller.tenant_id,
+      caller.environment,
+      newUuid(),
+      known.kind,
+      known.name,
+      known.reference,
+      known.language,
+      DEFAULT_TIME_ZONE,
+      known.email,
+      DEFAULT_DIGEST_AT,
+      caller.principal.id,
+    ],
+  );
+  if (row === undefined) throw new Error(`the recipient ${known.reference} was not kept`);
+  return row.id;
+}
+
 /** What an edit leaves of what there was: null takes it away. */
 function edited<T>(given: T | null | undefined, before: T | undefined): T | null {
   return given === undefined ? (before ?? null) : given;

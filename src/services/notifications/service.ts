@@ -2,9 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { Type } from 'typebox';
 import type { Database } from '../../platform/db.ts';
 import type { Metrics } from '../../platform/metrics.ts';
+import { provide } from '../../platform/port/port.ts';
 import { openSecrets } from '../../platform/secret.ts';
 import { defineService } from '../../platform/service.ts';
 import { subscriptionConsumer } from './consumers.ts';
+import { notificationsPort } from './contract.ts';
 import { startDelivery } from './deliver.ts';
 import { refuse } from './errors.ts';
 import { forgetContents } from './forget-contents.ts';
@@ -12,6 +14,7 @@ import { messageRoutes } from './message-routes.ts';
 import { permissions } from './permissions.ts';
 import { openProviders } from './providers.ts';
 import { recipientRoutes } from './recipient-routes.ts';
+import { tell } from './tell.ts';
 import { templateRoutes } from './template-routes.ts';
 import { encryptedColumns } from './webhook.ts';
 
@@ -53,6 +56,7 @@ export const notifications = defineService({
     },
   },
   encrypted: encryptedColumns,
+  provides: notificationsPort,
   start({ db, config, log, metrics, outgoing }) {
     const secrets = openSecrets({ keys: config.identity_encryption_keys, data_dir: config.data_dir });
     const attempts = metrics.counter(
@@ -68,6 +72,13 @@ export const notifications = defineService({
       onAttempt: (channel, outcome) => attempts.inc({ channel, outcome }),
     });
     return {
+      port: provide(notificationsPort, {
+        tell: async (asked, input) => {
+          const told = await tell(db, asked, input);
+          delivery.wake();
+          return told;
+        },
+      }),
       routes: async (app) => {
         await app.register(recipientRoutes(db, secrets));
         await app.register(templateRoutes(db));

@@ -22,6 +22,8 @@ export interface Topic {
   mandatory?: true;
   /** It does not wait for the end of quiet hours. */
   urgent?: true;
+  /** What it says is forgotten once it has left the installation: it lets its reader do something. */
+  secret?: true;
   variables: Readonly<Record<string, Variable>>;
 }
 
@@ -79,6 +81,33 @@ const declared = {
       event: { meaning: 'What happened', sample: 'A new passkey was added' },
       occurred_at: { meaning: 'When, RFC 3339', sample: '2026-01-31T12:00:00Z' },
       detail: { meaning: 'What else is known', sample: 'From São Paulo, Brazil', optional: true },
+    },
+  },
+  'developers.sign_up': {
+    meaning: 'A link by which somebody shows that an address is theirs, to join a community of developers',
+    channels: ['email'],
+    mandatory: true,
+    urgent: true,
+    secret: true,
+    variables: {
+      community: { meaning: 'Name of the community', sample: 'Partners' },
+      institution: { meaning: 'Who hosts it', sample: 'Banco Exemplo' },
+      organisation: { meaning: 'The organisation that is to join', sample: 'Ledgerly' },
+      link: { meaning: 'Where to go on', sample: 'https://bank.example/portal/verify#token' },
+      expires_at: { meaning: 'Until when it is good, RFC 3339', sample: '2026-02-01T12:00:00Z' },
+    },
+  },
+  'developers.decision': {
+    meaning: 'What was decided about an organisation of developers, or about its access',
+    channels: ['email'],
+    mandatory: true,
+    variables: {
+      community: { meaning: 'Name of the community', sample: 'Partners' },
+      institution: { meaning: 'Who hosts it', sample: 'Banco Exemplo' },
+      subject: { meaning: 'What it was about', sample: 'Ledgerly: live access for payments' },
+      decision: { meaning: '`approved`, `rejected`, `suspended` or `resumed`', sample: 'approved' },
+      reason: { meaning: 'Why', sample: 'The contract is signed', optional: true },
+      link: { meaning: 'Where to look', sample: 'https://bank.example/portal' },
     },
   },
   announcement: {

@@ -134,6 +134,7 @@ const roles = {
       'events:read',
       'notifications:read',
       'usage:read',
+      'portal:*',
     ],
   },
   platform_administrator: {

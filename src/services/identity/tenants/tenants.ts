@@ -25,7 +25,7 @@ const Holidays = Type.Array(
   Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', examples: ['2027-01-01'] }),
   { maxItems: 1_000, uniqueItems: true, description: 'Days that are no business days beside' },
 );
-const Brand = Type.Object(
+export const Brand = Type.Object(
   {
     display_name: Type.Optional(Text({ min: 1, max: 255 })),
     primary_color: Type.Optional(Type.String({ pattern: '^#[0-9a-fA-F]{6}$', examples: ['#1a73e8'] })),
