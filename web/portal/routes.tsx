@@ -14,6 +14,9 @@ export const router = createBrowserRouter(
       hydrateFallbackElement: <></>,
       children: [
         page('', () => import('./front/start.tsx')),
+        page('verify', () => import('./front/verify.tsx')),
+        page(':slug', () => import('./front/community.tsx')),
+        page(':slug/sign-up', () => import('./front/sign-up.tsx')),
         page('explore', () => import('./explore/products.tsx')),
         page('explore/:product', () => import('./explore/product.tsx')),
         page('explore/:product/:operation', () => import('./explore/operation.tsx')),
@@ -36,6 +39,8 @@ export const router = createBrowserRouter(
             page('webhook-deliveries/:delivery_id', () => import('../ui/webhooks/delivery.tsx')),
             page('events', () => import('../ui/events/events.tsx')),
             page('events/:event_id', () => import('../ui/events/event.tsx')),
+            page('usage', () => import('./usage/usage.tsx')),
+            page('live', () => import('./live/live.tsx')),
             page('sandbox', () => import('./sandbox/sandbox.tsx')),
             page('people', () => import('../ui/access/people.tsx')),
             page('people/:person_id', () => import('../ui/access/person.tsx')),

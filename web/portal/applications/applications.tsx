@@ -118,11 +118,11 @@ function CreateDialog({ onClose, onMade }: { onClose: () => void; onMade: (made:
     scopes,
   };
   const run = async (key: string): Promise<Outcome<Made>> => {
-    const registered = await act('post', '/api/v2/applications', { key: `${key} application`, body });
+    const registered = await act('post', '/api/v2/applications', { key: `${key}-application`, body });
     if (registered.kind !== 'done') return registered;
     const { id, name: label, client_secret } = registered.answer;
     const created = await act('post', '/api/v2/api-keys', {
-      key: `${key} key`,
+      key: `${key}-key`,
       body: { label, application_id: id, scopes },
     });
     if (created.kind !== 'done') return created;

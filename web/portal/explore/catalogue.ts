@@ -8,10 +8,20 @@ const first = ['accounts', 'transfers', 'holds', 'events', 'Webhooks', 'reports'
 export function useProducts() {
   const api = useApi();
   const tags = useVisibleTags();
-  const order = [...(tags ?? first)];
-  const place = ({ tag }: Product) => (order.includes(tag) ? order.indexOf(tag) : order.length);
-  const products = api.data?.products
-    .filter(({ tag }) => tags === undefined || tags.includes(tag))
+  return { api, products: productsOf(api.data?.products, tags) };
+}
+
+/** Those of some tags, written in any case; all if there are none. */
+export function productsOf(
+  all: readonly Product[] | undefined,
+  tags: readonly string[] | undefined,
+): Product[] | undefined {
+  const order = (tags ?? first).map((tag) => tag.toLowerCase());
+  const place = ({ tag }: Product) => {
+    const at = order.indexOf(tag.toLowerCase());
+    return at < 0 ? order.length : at;
+  };
+  return all
+    ?.filter((product) => tags === undefined || place(product) < order.length)
     .toSorted((a, b) => place(a) - place(b));
-  return { api, products };
 }

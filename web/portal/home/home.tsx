@@ -22,7 +22,7 @@ const placeOf: Readonly<Record<Step, string>> = {
   data: '/sandbox',
   key: '/applications?new',
   call: '/explore/accounts/getAccounts',
-  usage: '/api-keys',
+  usage: '/usage',
   transfer: '/explore/transfers/postTransfers',
   webhook: '/webhooks',
 };

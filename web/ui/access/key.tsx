@@ -194,7 +194,8 @@ function EditDialog({ shown, etag, onClose }: { shown: Key; etag: string; onClos
   );
 }
 
-function KeyUsage({ id }: { id: string }) {
+/** How much an API key may still ask, and what it has asked. */
+export function KeyUsage({ id }: { id: string }) {
   const t = useAccessWords();
   const usage = useQuery({
     queryKey: ['key-usage', id],
