@@ -155,7 +155,8 @@ describe('the portal', { skip }, () => {
     const dialog = page.getByRole('dialog');
     const button = (name: string) => main(page).getByRole('button', { name, exact: true });
 
-    await openPage(page, '/portal');
+    await openPage(page, '/');
+    await page.getByRole('link', { name: /^Developer portal/ }).click();
     await main(page).getByRole('link', { name: 'Exemplo Developers' }).click();
     await page.waitForURL(/\/portal\/partners$/);
     // What the community is shown, and nothing else.
@@ -164,7 +165,7 @@ describe('the portal', { skip }, () => {
     await main(page).getByRole('link', { name: 'Sign up' }).click();
     await page.getByLabel('Your name').fill('Dora Dev');
     await page.getByLabel('E-mail address').fill('dora@partner.example');
-    await page.getByLabel('Organisation').fill('Ledgerly');
+    await page.getByRole('textbox', { name: 'Organisation' }).fill('Ledgerly');
     assert.equal(await button('Sign up').isDisabled(), true);
     await page.getByLabel('I accept the terms').check();
     await button('Sign up').click();

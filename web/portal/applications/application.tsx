@@ -146,7 +146,10 @@ function Tokens({ application }: { application: Application }) {
         {t('oauth_about')}
       </Text>
       <Code block tabIndex={0} style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>
-        {`curl -s '${location.origin}/oauth/${tenant.id}/${application.environment}/token' \\\n  -u "${application.id}:$CLIENT_SECRET" \\\n  -d grant_type=client_credentials \\\n  -d 'scope=${application.scopes.slice(0, 3).join(' ')}'`}
+        {`curl -s '${location.origin}/oauth/${tenant.id}/${application.environment}/token' \\\n  -u "${application.id}:$CLIENT_SECRET" \\\n  -d grant_type=client_credentials \\\n  -d 'scope=${application.scopes
+          .filter((scope) => scope.endsWith(':read'))
+          .slice(0, 3)
+          .join(' ')}'`}
       </Code>
     </Section>
   );

@@ -32,6 +32,8 @@ export const useHomeWords = defineWords('portal-home', {
     lately: 'What happened lately in your sandbox',
     nothing_lately: 'Nothing yet: make a transfer.',
     all_events: 'All events',
+    terms_changed: 'The terms of your community are others by now.',
+    see_terms: 'See and accept them',
   },
   pt: {
     home: 'Início',
@@ -64,5 +66,7 @@ export const useHomeWords = defineWords('portal-home', {
     lately: 'O que aconteceu há pouco no seu sandbox',
     nothing_lately: 'Ainda nada: faça uma transferência.',
     all_events: 'Todos os eventos',
+    terms_changed: 'Os termos da sua comunidade agora são outros.',
+    see_terms: 'Ver e aceitar',
   },
 });

@@ -9,6 +9,8 @@ import { Section } from '../../ui/facts.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { useMay, useSelf } from '../../ui/self.tsx';
 import { Empty, Loading, Refused } from '../../ui/states.tsx';
+import { nameOf, usePortalSelf } from '../community/portal-self.ts';
+import { BrandMark } from '../front/brand.tsx';
 import { useHomeWords } from './home-words.ts';
 
 const EVERY_MS = 10_000;
@@ -37,9 +39,39 @@ export function Page() {
       <Title order={1} size="h3">
         {t('hello', { name: principal.name })}
       </Title>
+      <Standing />
       <GetStarted />
       {may('events:read') && <Lately />}
     </Stack>
+  );
+}
+
+/** Of which community one is, and whether its terms are others by now. */
+function Standing() {
+  const t = useHomeWords();
+  const { data } = usePortalSelf();
+  if (data === undefined || data === null) return null;
+  const { community, organisation, terms_current } = data;
+  return (
+    <>
+      <Group gap="xs" wrap="nowrap">
+        <BrandMark community={community} size={24} />
+        <Text size="sm">
+          {organisation.name} ·{' '}
+          <Anchor component={Link} to={`/${community.slug}`} size="sm">
+            {nameOf(community)}
+          </Anchor>
+        </Text>
+      </Group>
+      {!terms_current && (
+        <Alert color="orange" variant="light">
+          {t('terms_changed')}{' '}
+          <Anchor component={Link} to="/live" size="sm">
+            {t('see_terms')}
+          </Anchor>
+        </Alert>
+      )}
+    </>
   );
 }
 

@@ -53,8 +53,12 @@ function ConfirmDialog({ enrolment, onClose }: { enrolment: Enrolment; onClose: 
       const answer: { recovery_codes: string[] } = JSON.parse(text);
       return answer.recovery_codes;
     },
-    onSuccess: () => void queries.invalidateQueries(),
   });
+  const close = () => {
+    onClose();
+    // Not before the codes were seen: what is shown when it is done has no place for them.
+    if (confirming.isSuccess) void queries.invalidateQueries();
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     confirming.mutate();
@@ -62,7 +66,7 @@ function ConfirmDialog({ enrolment, onClose }: { enrolment: Enrolment; onClose: 
   return (
     <Modal
       opened
-      onClose={onClose}
+      onClose={close}
       title={t('set_factor')}
       closeOnClickOutside={false}
       closeButtonProps={{ 'aria-label': words('close') }}
@@ -74,7 +78,7 @@ function ConfirmDialog({ enrolment, onClose }: { enrolment: Enrolment; onClose: 
             {confirming.data.join('\n')}
           </Code>
           <Group justify="flex-end">
-            <Button onClick={onClose}>{words('kept')}</Button>
+            <Button onClick={close}>{words('kept')}</Button>
           </Group>
         </Stack>
       ) : (

@@ -229,7 +229,8 @@ function EnvironmentSwitch() {
       {t(environment)}
     </Badge>
   );
-  if (principal.kind !== 'person') return badge;
+  // Developers have a sandbox and nothing else; who came here from live is led back to it.
+  if (principal.kind !== 'person' || (base === '/portal' && !isLive)) return badge;
   return (
     <Menu>
       <Menu.Target>
