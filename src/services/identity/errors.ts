@@ -136,6 +136,36 @@ export const refuse = defineProblems({
     meaning:
       'An organisation asks for permissions that its community offers, and is granted no more than it asked for. `permissions` names what is beyond.',
   },
+  announcement_not_found: {
+    status: 404,
+    title: 'No such announcement',
+    meaning: 'The community has no announcement with this id.',
+  },
+  question_not_found: {
+    status: 404,
+    title: 'No such question',
+    meaning: 'The community has no question with this id, or it is hidden.',
+  },
+  answer_not_found: {
+    status: 404,
+    title: 'No such answer',
+    meaning: 'The question has no answer with this id.',
+  },
+  question_not_own: {
+    status: 403,
+    title: 'Asked by somebody else',
+    meaning: 'Which answer helped is said by the organisation that asked.',
+  },
+  question_hidden: {
+    status: 409,
+    title: 'The question is hidden',
+    meaning: 'The institution hid it from the community. It is not answered any more.',
+  },
+  question_full: {
+    status: 409,
+    title: 'Many answers already',
+    meaning: 'A question takes a bounded number of answers. Ask another.',
+  },
   application_disabled: {
     status: 409,
     title: 'The application is disabled',

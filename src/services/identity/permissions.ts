@@ -32,6 +32,9 @@ export const permissions = {
   'live_access:decide': {
     meaning: 'Give organisations access or refuse it, with no more permissions than one has oneself',
   },
+  'questions:answer': { meaning: 'Answer questions of communities for the institution' },
+  'questions:moderate': { meaning: 'Hide questions and answers from communities' },
+  'portal:ask': { meaning: 'Ask and answer in the community that one is a developer of' },
   'portal:read': {
     meaning: 'See the community that one is a developer of, and what one’s organisation was given',
   },

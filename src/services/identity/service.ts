@@ -7,6 +7,7 @@ import { ledgerPort } from '../ledger/contract.ts';
 import { notificationsPort } from '../notifications/contract.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { communityRoutes } from './communities/community-routes.ts';
+import { communityDiscussionRoutes, portalDiscussionRoutes } from './communities/discussion-routes.ts';
 import { portalRoutes } from './communities/portal-routes.ts';
 import { removeOldSignUps } from './communities/sign-up.ts';
 import { signUpRoutes } from './communities/sign-up-routes.ts';
@@ -116,6 +117,8 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           await app.register(signUpRoutes({ ...access, log: context.log }));
           await app.register(communityRoutes(access));
           await app.register(portalRoutes({ ...access, audit: context.audit }));
+          await app.register(communityDiscussionRoutes(db));
+          await app.register(portalDiscussionRoutes(db));
           await app.register(oauth.routes);
         },
         authenticators,

@@ -471,3 +471,76 @@ test('a community offers nothing that its staff could not give, under a name tha
   });
   assert.equal(answer.statusCode, 404, 'who has a key of the sandbox does not reach a live community');
 });
+
+test('developers ask and answer in their community, and hear what the institution announces', async () => {
+  const community = await newCommunity();
+  const elsewhere = await newCommunity();
+  const [asker, helper, stranger] = [
+    await newDeveloper(community),
+    await newDeveloper(community),
+    await newDeveloper(elsewhere),
+  ];
+  const staff = `/api/v2/communities/${community.id}`;
+  const announced = await bank.post(`${staff}/announcements`, { title: 'Closed', text: 'On Friday' });
+  const hears = async ({ browser }: { browser: Browser }) =>
+    (await browser.ask('GET', '/api/v2/portal/announcements')).body.data.map(({ title }: Json) => title);
+  assert.deepEqual([await hears(asker), await hears(stranger)], [['Closed'], []]);
+  await bank.post(`${staff}/announcements/${announced.id}/withdraw`);
+  assert.deepEqual(await hears(asker), []);
+
+  const at = '/api/v2/portal/questions';
+  const question = { title: 'How do I reverse?', text: '<script>alert(1)</script> A transfer.' };
+  const asked = await asker.browser.ask('POST', at, question, { 'idempotency-key': 'q1' });
+  assert.deepEqual(
+    [asked.status, asked.body.text, asked.body.organisation, asked.body.own],
+    [201, question.text, 'Ledgerly', true],
+    asked.text,
+  );
+  // The same key of another organisation is another's.
+  const theirs = await helper.browser.ask('POST', at, question, { 'idempotency-key': 'q1' });
+  assert.notEqual(theirs.body.id, asked.body.id);
+  const one = `${at}/${asked.body.id}`;
+  for (const [method, url] of [
+    ['GET', one],
+    ['POST', `${one}/answers`],
+  ] as const) {
+    const body = method === 'POST' ? { text: 'x' } : undefined;
+    assert.equal((await stranger.browser.ask(method, url, body)).body.code, 'question_not_found');
+  }
+  const answered = await helper.browser.ask('POST', `${one}/answers`, { text: 'By /reversals.' });
+  assert.equal(answered.status, 201, answered.text);
+  const ours = await bank.post(`${staff}/questions/${asked.body.id}/answers`, { text: 'Read the guide.' });
+  assert.deepEqual(
+    ours.data.map(({ organisation, text }: Json) => [organisation, text]),
+    [
+      ['Ledgerly', 'By /reversals.'],
+      [undefined, 'Read the guide.'],
+    ],
+  );
+  const [{ id: answer_id }] = ours.data;
+  const notOwn = await helper.browser.ask('POST', `${one}/accept`, { answer_id });
+  assert.deepEqual([notOwn.status, notOwn.body.code], [403, 'question_not_own']);
+  const accepted = await asker.browser.ask('POST', `${one}/accept`, { answer_id });
+  assert.deepEqual([accepted.body.answered, accepted.body.data[0].accepted], [true, true], accepted.text);
+  const other = theirs.body.id;
+  const wrong = await helper.browser.ask('POST', `${at}/${other}/accept`, { answer_id });
+  assert.equal(wrong.body.code, 'answer_not_found');
+
+  await bank.post(`${staff}/questions/${asked.body.id}/hide`, { answer_id, reason: 'Rude' });
+  const seen = await asker.browser.ask('GET', one);
+  assert.deepEqual(
+    [seen.body.data[0].text, seen.body.data[0].hidden_reason, seen.body.answers],
+    [undefined, 'Rude', 1],
+  );
+  await bank.post(`${staff}/questions/${asked.body.id}/hide`, { reason: 'Twice' });
+  assert.equal((await helper.browser.ask('GET', one)).body.code, 'question_not_found');
+  const kept = await bank.get(`${staff}/questions/${asked.body.id}`);
+  assert.deepEqual([kept.text, kept.hidden_reason], [question.text, 'Twice']);
+  const late = await asker.browser.ask('POST', `${one}/answers`, { text: 'But' });
+  assert.equal(late.body.code, 'question_hidden');
+  const found = await helper.browser.ask('GET', `${at}?q=reverse`);
+  assert.deepEqual(
+    found.body.data.map(({ id }: Json) => id),
+    [other],
+  );
+});

@@ -18,6 +18,7 @@ import { Email } from '../people/invitation.ts';
 import { hashOf } from '../people/token.ts';
 import { PlanName } from '../plans.ts';
 import { getCommunity } from './communities.ts';
+import { attemptOfOrganisation } from './organisations.ts';
 
 const Scopes = Type.Array(Type.String({ pattern: PERMISSION_PATTERN, examples: ['accounts:read'] }), {
   minItems: 1,
@@ -176,11 +177,6 @@ function beyond(
 ): string[] {
   const known = permissions.expand(offered, 'institution');
   return [...permissions.expand(asked, 'institution')].filter((permission) => !known.has(permission));
-}
-
-/** What an organisation attempts at its host, under a key that is nobody else's there. */
-function attemptOfOrganisation(organisation: string, { key, operation }: Attempt): Attempt {
-  return { key: `portal/${hashOf(`${organisation}/${key}`).toString('hex')}`, operation };
 }
 
 interface Asking {

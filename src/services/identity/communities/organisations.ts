@@ -8,9 +8,10 @@ import { Personal } from '../../../platform/access/redaction.ts';
 import { setSuspension } from '../../../platform/access/tenant.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../../platform/cursor.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
+import type { Attempt } from '../../../platform/idempotency.ts';
 import { formatId, Id, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { refuse } from '../errors.ts';
-import { newToken } from '../people/token.ts';
+import { hashOf, newToken } from '../people/token.ts';
 
 const Status = Type.Enum(['pending', 'active', 'rejected', 'suspended'], {
   description: '`pending`: somebody of the institution has to decide',
@@ -243,6 +244,11 @@ export async function openOrganisation(
     }
     return token;
   });
+}
+
+/** What an organisation attempts at its host, under a key that is nobody else's there. */
+export function attemptOfOrganisation(organisation: string, { key, operation }: Attempt): Attempt {
+  return { key: `portal/${hashOf(`${organisation}/${key}`).toString('hex')}`, operation };
 }
 
 const Membership = Type.Object({
