@@ -54,7 +54,10 @@ async function main(): Promise<void> {
   say('');
   say(`financialapi is ready at ${running.url}`);
   say(`  start here     ${running.url}/`);
-  if (webFolder !== undefined) say(`  console        ${running.url}/console`);
+  if (webFolder !== undefined) {
+    say(`  console        ${running.url}/console`);
+    say(`  developers     ${running.url}/portal`);
+  }
   say(`  API            ${running.url}/api/v2/accounts   (opens in a browser, too)`);
   say(`  reference      ${running.url}/docs`);
   if (demo !== undefined) {

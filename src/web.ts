@@ -1,5 +1,5 @@
 /**
- * The console, built from `web/` when it is first needed and kept until a file of it changes: whoever starts the
+ * The screens, built from `web/` when it is first needed and kept until a file of it changes: whoever starts the
  * project needs no step before that.
  */
 import { spawn } from 'node:child_process';
@@ -15,7 +15,7 @@ const kept = join(root, 'node_modules', '.cache', 'web');
 /** What is built from the files that there are now has this name. */
 function stamp(): string {
   const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')));
-  for (const file of globSync('web/**/*.*', { cwd: root }).toSorted()) {
+  for (const file of globSync(['web/**/*.*', 'docs/changelog.md'], { cwd: root }).toSorted()) {
     hash.update(`\0${file}\0`).update(readFileSync(join(root, file)));
   }
   return hash.digest('hex').slice(0, 16);
@@ -30,7 +30,7 @@ function stamp(): string {
 export async function builtWeb(say: (line: string) => void): Promise<string> {
   const folder = join(kept, stamp());
   if (existsSync(folder)) return folder;
-  say('building the console, once');
+  say('building the screens, once');
   await mkdir(kept, { recursive: true });
   const fresh = mkdtempSync(join(kept, 'new-'));
   try {

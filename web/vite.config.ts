@@ -11,7 +11,7 @@ export default defineConfig({
   // The server puts a new one into each answer (src/platform/web.ts).
   html: { cspNonce: 'CSP-NONCE' },
   build: {
-    rolldownOptions: { input: { console: here('console/index.html') } },
+    rolldownOptions: { input: { console: here('console/index.html'), portal: here('portal/index.html') } },
     // A page loads what it needs when it is opened; no inline data, which the policy of the server would have to allow.
     assetsInlineLimit: 0,
     emptyOutDir: true,

@@ -376,6 +376,7 @@ export async function boot(
       catalogue,
       publicUrl,
       findDemoKey: options.findDemoKey ?? (() => undefined),
+      hasScreens: options.webFolder !== undefined,
     });
     if (options.webFolder !== undefined) await mountWeb(app, options.webFolder);
 

@@ -20,6 +20,8 @@ export interface PageOptions {
   publicUrl: () => string;
   /** The key that one click logs in with; undefined where there is no demo. Asked anew for every page. */
   findDemoKey: () => string | undefined;
+  /** Whether the console and the portal are served, too. */
+  hasScreens: boolean;
 }
 
 /** Mounts the pages. To be called before the routes that they are to show are registered. */

@@ -32,7 +32,7 @@ const policyWith = (nonce: string) =>
     "frame-ancestors 'none'",
   ].join('; ');
 
-/** Serves what was built into a folder: `/console` and whatever is below it, and the files under `/web/`. */
+/** Serves what was built into a folder: `/console` and `/portal` with whatever is below them, and the files under `/web/`. */
 export async function mountWeb(app: Api, folder: string): Promise<void> {
   await app.register(fastifyStatic, {
     root: join(folder, 'assets'),

@@ -51,6 +51,8 @@ interface Sent {
   query?: Readonly<Record<string, Parameter | undefined>>;
   headers?: Readonly<Record<string, string>>;
   body?: unknown;
+  /** Whoever is not signed in is told so, and not led to sign in. */
+  stays?: boolean;
 }
 
 /** The address of a path with its ids and what is asked for. */
@@ -95,16 +97,16 @@ export async function send(
       replayed: response.headers.get('idempotent-replayed') === 'true',
     };
   }
-  throw refusalIn(response, text);
+  throw refusalIn(response, text, sent.stays === true);
 }
 
 /** What a request was refused with. Whoever is not signed in any more is led to sign in. */
 export async function problemIn(response: Response): Promise<ApiProblem> {
-  return refusalIn(response, await response.text());
+  return refusalIn(response, await response.text(), false);
 }
 
-function refusalIn(response: Response, text: string): ApiProblem {
-  if (response.status === 401) {
+function refusalIn(response: Response, text: string, stays: boolean): ApiProblem {
+  if (response.status === 401 && !stays) {
     location.assign(`/identity/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   const wait = Number(response.headers.get('retry-after') ?? Number.NaN);
@@ -132,7 +134,7 @@ function problemOf(response: Response, text: string): ProblemDetails {
 /** @throws ApiProblem where the server refuses */
 export async function get<Path extends GetPath>(
   path: Path,
-  asked: Pick<Sent, 'ids'> & { query?: QueryOf<Path> & NonNullable<Sent['query']> } = {},
+  asked: Pick<Sent, 'ids' | 'stays'> & { query?: QueryOf<Path> & NonNullable<Sent['query']> } = {},
 ): Promise<BodyOf<Path>> {
   const { text } = await send({ method: 'GET', path, ...asked });
   const body: BodyOf<Path> = JSON.parse(text);

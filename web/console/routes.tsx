@@ -1,22 +1,14 @@
 /** Every page of the console. Each is loaded when it is first opened. */
-import { createBrowserRouter, type RouteObject } from 'react-router';
-import { NotFound, PageFailed } from './shell/page-failed.tsx';
-import { Shell } from './shell/shell.tsx';
-
-/** A page that a module exports under the name `Page`. */
-function page(path: string, load: () => Promise<{ Page: () => React.ReactNode }>): RouteObject {
-  return {
-    path,
-    errorElement: <PageFailed />,
-    lazy: async () => ({ Component: (await load()).Page }),
-  };
-}
+import { createBrowserRouter } from 'react-router';
+import { Frame } from '../ui/shell/frame.tsx';
+import { page } from '../ui/shell/page.tsx';
+import { NotFound, PageFailed } from '../ui/shell/page-failed.tsx';
 
 export const router = createBrowserRouter(
   [
     {
       path: '/',
-      element: <Shell />,
+      element: <Frame />,
       errorElement: <PageFailed />,
       // What is shown until the first page is there.
       hydrateFallbackElement: <></>,
@@ -39,27 +31,27 @@ export const router = createBrowserRouter(
         page('periods', () => import('./reports/periods.tsx')),
         page('periods/:period_close_id', () => import('./reports/period.tsx')),
         page('integrity', () => import('./reports/integrity.tsx')),
-        page('people', () => import('./access/people.tsx')),
-        page('people/:person_id', () => import('./access/person.tsx')),
-        page('invitations', () => import('./access/invitations.tsx')),
-        page('grants', () => import('./access/grants.tsx')),
+        page('people', () => import('../ui/access/people.tsx')),
+        page('people/:person_id', () => import('../ui/access/person.tsx')),
+        page('invitations', () => import('../ui/access/invitations.tsx')),
+        page('grants', () => import('../ui/access/grants.tsx')),
         page('roles', () => import('./access/roles.tsx')),
-        page('roles/:role', () => import('./access/role.tsx')),
-        page('api-keys', () => import('./access/keys.tsx')),
-        page('api-keys/:key_id', () => import('./access/key.tsx')),
-        page('applications', () => import('./access/applications.tsx')),
-        page('applications/:application_id', () => import('./access/application.tsx')),
+        page('roles/:role', () => import('../ui/access/role.tsx')),
+        page('api-keys', () => import('../ui/access/keys.tsx')),
+        page('api-keys/:key_id', () => import('../ui/access/key.tsx')),
+        page('applications', () => import('../ui/access/applications.tsx')),
+        page('applications/:application_id', () => import('../ui/access/application.tsx')),
         page('devices', () => import('./access/devices.tsx')),
         page('audit', () => import('./access/audit.tsx')),
         page('audit/:record_id', () => import('./access/audit-record.tsx')),
-        page('me', () => import('./access/me.tsx')),
-        page('webhooks', () => import('./webhooks/endpoints.tsx')),
-        page('webhooks/:endpoint_id', () => import('./webhooks/endpoint.tsx')),
-        page('webhook-deliveries', () => import('./webhooks/deliveries.tsx')),
-        page('webhook-deliveries/:delivery_id', () => import('./webhooks/delivery.tsx')),
-        page('usage', () => import('./usage/usage.tsx')),
-        page('usage/requests', () => import('./usage/requests.tsx')),
-        page('events', () => import('./platform/events.tsx')),
+        page('me', () => import('../ui/access/me.tsx')),
+        page('webhooks', () => import('../ui/webhooks/endpoints.tsx')),
+        page('webhooks/:endpoint_id', () => import('../ui/webhooks/endpoint.tsx')),
+        page('webhook-deliveries', () => import('../ui/webhooks/deliveries.tsx')),
+        page('webhook-deliveries/:delivery_id', () => import('../ui/webhooks/delivery.tsx')),
+        page('usage', () => import('../ui/usage/usage.tsx')),
+        page('usage/requests', () => import('../ui/usage/requests.tsx')),
+        page('events', () => import('../ui/events/events.tsx')),
         page('events/:event_id', () => import('./platform/event.tsx')),
         page('held-events', () => import('./platform/held-events.tsx')),
         page('held-events/:consumer/:event_id', () => import('./platform/held-event.tsx')),
@@ -72,7 +64,7 @@ export const router = createBrowserRouter(
         page('plans', () => import('./platform/plans.tsx')),
         page('plans/:plan', () => import('./platform/plan.tsx')),
         page('settings', () => import('./platform/settings.tsx')),
-        page('sandbox', () => import('./platform/sandbox.tsx')),
+        page('sandbox', () => import('../ui/sandbox/sandbox.tsx')),
         page('messages', () => import('./notifications/messages.tsx')),
         page('messages/:message_id', () => import('./notifications/message.tsx')),
         page('templates', () => import('./notifications/templates.tsx')),

@@ -1,26 +1,34 @@
 /** Who is signed in, and what they may do. */
 import { useQuery } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext } from 'react';
-import { type BodyOf, get } from '../api/client.ts';
+import { ApiProblem, type BodyOf, get } from '../api/client.ts';
 import { Loading, NotPermitted, Refused } from './states.tsx';
 
 export type Self = BodyOf<'/api/v2/self'>;
 
 const SelfContext = createContext<Self | undefined>(undefined);
 
-export function SelfProvider({ children }: { children: ReactNode }) {
+/** @param props.guest what is shown to who is not signed in; they are led to sign in if absent */
+export function SelfProvider({ children, guest }: { children: ReactNode; guest?: ReactNode }) {
   const self = useQuery({
     queryKey: ['self'],
-    queryFn: () => get('/api/v2/self'),
-    refetchInterval: 60_000,
+    queryFn: () => get('/api/v2/self', { stays: guest !== undefined }),
+    refetchInterval: ({ state }) => (state.data === undefined ? false : 60_000),
   });
   if (self.data !== undefined) return <SelfContext value={self.data}>{children}</SelfContext>;
+  if (guest !== undefined && self.error instanceof ApiProblem && self.error.problem.status === 401)
+    return guest;
   if (self.isError) return <Refused error={self.error} retry={() => void self.refetch()} />;
   return <Loading />;
 }
 
+/** Who is signed in, if anybody is. */
+export function useFoundSelf(): Self | undefined {
+  return useContext(SelfContext);
+}
+
 export function useSelf(): Self {
-  const self = useContext(SelfContext);
+  const self = useFoundSelf();
   if (self === undefined) throw new Error('nobody is signed in here');
   return self;
 }

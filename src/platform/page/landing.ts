@@ -13,6 +13,8 @@ import { wholeAmount } from './schema.ts';
 
 export interface LandingOptions {
   access: Access;
+  /** Whether the screens are served, too. */
+  hasScreens: boolean;
   endpoints: Endpoints;
   publicUrl: () => string;
   findDemoKey: () => string | undefined;
@@ -116,12 +118,18 @@ const own = [
   { href: '/metrics', title: 'Metrics, for Prometheus' },
 ] as const;
 
+/** The screens, for whoever would rather not see the API itself. */
+const screens = [
+  { href: '/console', title: 'Console: the back office, for who works at an institution' },
+  { href: '/portal', title: 'Developer portal: explore the API, sign up, try it in a sandbox' },
+] as const;
+
 function linkList(links: readonly { href: string; title: string; deprecated?: boolean }[]): Html {
   return html`<ul class="links">${links.map(({ href, title, deprecated }) => html`<li><a href="${href}">${title || href}</a>${deprecated === true ? html` <span class="badge">deprecated</span>` : ''}<br><code>${href}</code></li>`)}</ul>`;
 }
 
 export function mountLanding(app: Api, options: LandingOptions): void {
-  const { access, endpoints, publicUrl, findDemoKey } = options;
+  const { access, endpoints, publicUrl, findDemoKey, hasScreens } = options;
   const description =
     'The back office of a financial institution, offered as APIs: a double-entry ledger with accounts, transfers and holds, in any currency.';
 
@@ -166,6 +174,7 @@ ${curlBlock(pair === undefined ? transferFromNothing(shell) : transferBetween(sh
       content: html`<section class="hero"><h1>financialapi</h1>
 <p class="lead">${description} Every URL of the API opens in a browser as a page with forms, and answers programs in JSON.</p>
 ${caller === undefined ? html`<div class="card">${loginForms({ next: '/', demoOffered: demoKey !== undefined, message: undefined })}</div>` : html`<p class="notice">You are logged in to <strong>${caller.tenant_name}</strong> (${caller.environment}). <a href="/api/v2/accounts">See its accounts</a>.</p>`}</section>
+${hasScreens ? html`<section><h2>Screens</h2>${linkList(screens)}</section>` : ''}
 ${firstTransfer}
 <section><h2>Where to go</h2>${[...groups].map(([group, links]) => html`${group === '' ? '' : html`<h3>${group}</h3>`}${linkList(links)}`)}</section>
 <section><h2>For developers and operators</h2>${linkList(own)}</section>`,

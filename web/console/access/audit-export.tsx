@@ -2,9 +2,9 @@
 import { Button, Group, Modal, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { addressOf } from '../../api/client.ts';
+import { useAccessWords } from '../../ui/access/access-words.ts';
 import { ApiCallButton } from '../../ui/api-call.tsx';
 import { useUiWords } from '../../ui/ui-words.ts';
-import { useAccessWords } from './access-words.ts';
 
 export function ExportDialog({ onClose }: { onClose: () => void }) {
   const t = useAccessWords();

@@ -1,5 +1,5 @@
 import { Badge } from '@mantine/core';
-import { useAccessWords } from './access-words.ts';
+import { useAccessWords } from '../../ui/access/access-words.ts';
 
 const colors = { done: 'teal', refused: 'orange', failed: 'red', unknown: 'gray' } as const;
 

@@ -2,15 +2,15 @@ import { Anchor, Code, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from 'react-router';
 import { get } from '../../api/client.ts';
+import { useAccessWords } from '../../ui/access/access-words.ts';
 import { ApiCallButton } from '../../ui/api-call.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Diff } from '../../ui/diff.tsx';
 import { Facts, Section, ThingHead } from '../../ui/facts.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { Permitted } from '../../ui/self.tsx';
+import { IdLink } from '../../ui/shell/id-link.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
-import { IdLink } from '../shell/id-link.tsx';
-import { useAccessWords } from './access-words.ts';
 import { AuditOutcome } from './audit-outcome.tsx';
 
 const kinds = ['key', 'person', 'application', 'service', 'device', 'anonymous'] as const;

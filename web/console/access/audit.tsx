@@ -4,13 +4,13 @@ import { useDisclosure } from '@mantine/hooks';
 import { useMutation } from '@tanstack/react-query';
 import { FileDown, ShieldCheck } from 'lucide-react';
 import { get } from '../../api/client.ts';
+import { useAccessWords } from '../../ui/access/access-words.ts';
 import { FormButton } from '../../ui/act-button.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
+import { IdLink } from '../../ui/shell/id-link.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
 import { useLocale } from '../../ui/words.ts';
-import { IdLink } from '../shell/id-link.tsx';
-import { useAccessWords } from './access-words.ts';
 import { ExportDialog } from './audit-export.tsx';
 import { AuditOutcome } from './audit-outcome.tsx';
 

@@ -2,12 +2,12 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Power } from 'lucide-react';
 import { act } from '../../api/act.ts';
 import { getTagged } from '../../api/client.ts';
+import { useAccessWords } from '../../ui/access/access-words.ts';
+import { AccessStatus } from '../../ui/access/status.tsx';
 import { ActButton } from '../../ui/act-button.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
-import { useAccessWords } from './access-words.ts';
-import { AccessStatus } from './status.tsx';
 
 const states = ['active', 'disabled'] as const;
 

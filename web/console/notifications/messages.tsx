@@ -1,7 +1,7 @@
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { List, ListPage } from '../../ui/list-page.tsx';
-import { IdLink } from '../shell/id-link.tsx';
+import { IdLink } from '../../ui/shell/id-link.tsx';
 import { useNotificationWords } from './notification-words.ts';
 import { NotificationState } from './states.tsx';
 

@@ -1,0 +1,296 @@
+/**
+ * The developer portal in a real browser. Needs a Chromium (CHROMIUM, or /usr/bin/chromium); without one it is skipped, but
+ * not in CI. With PICTURES it leaves pictures of every page there: `npm run screens`.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Secret, TOTP } from 'otpauth';
+import type { Page } from 'playwright-core';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { eventually, openReceiver, type Receiver, settings } from '../src/services/webhooks/testing.ts';
+import { openVisit, skip } from './browser.ts';
+import { assertUsable, type ConsoleTest, openConsole, openPage, picture, screenSizes } from './console.ts';
+
+/** The most that a first look may load, as it is sent to a browser that takes Brotli. */
+const FIRST_LOAD_BYTES = 300_000;
+
+const publicPages = {
+  front: '/portal',
+  community: '/portal/partners',
+  sign_up: '/portal/partners/sign-up',
+  verify: '/portal/verify',
+  explore: '/portal/explore',
+  product: '/portal/explore/transfers',
+  operation: '/portal/explore/transfers/postTransfers',
+  event_types: '/portal/event-types',
+  event_type: '/portal/event-types/ledger.transfer.posted',
+  errors: '/portal/errors',
+  error: '/portal/errors/insufficient_funds',
+  changelog: '/portal/changelog',
+  status: '/portal/status',
+};
+
+const ownPages = {
+  home: '/portal',
+  try: '/portal/explore/transfers/postTransfers',
+  applications: '/portal/applications',
+  keys: '/portal/api-keys',
+  webhooks: '/portal/webhooks',
+  deliveries: '/portal/webhook-deliveries',
+  events: '/portal/events',
+  sandbox: '/portal/sandbox',
+  usage: '/portal/usage',
+  live: '/portal/live',
+  people: '/portal/people',
+  invitations: '/portal/invitations',
+  me: '/portal/me',
+};
+
+describe('the portal', { skip }, () => {
+  let portal: ConsoleTest;
+  let receiver: Receiver;
+  before(async () => {
+    receiver = await openReceiver();
+    portal = await openConsole(settings);
+    await portal.ask('POST', '/api/v2/communities', {
+      slug: 'partners',
+      name: 'Partners',
+      description: 'For those who build on the accounts of our customers.',
+      brand: { display_name: 'Exemplo Developers', primary_color: '#7a1fa2' },
+      terms: { version: '2027-01', text: 'Be kind to the API.\n\n- Keep keys where secrets are kept.' },
+      sign_up: 'open',
+      listed: true,
+      apis: ['Accounts', 'Transfers', 'Webhooks'],
+      live_scopes: ['accounts:read', 'transfers:read', 'transfers:post'],
+    });
+  });
+  after(async () => {
+    await portal?.close();
+    receiver?.close();
+  });
+
+  const main = (page: Page) => page.getByRole('main');
+
+  test('a first look loads no more than 300 kB, compressed', async (t) => {
+    const { page, context } = await portal.signIn('alice');
+    const sizes = new Map<string, number>();
+    page.on('response', (response) => {
+      const { pathname } = new URL(response.url());
+      if (pathname.startsWith('/web/')) sizes.set(pathname, Number(response.headers()['content-length']));
+    });
+    await openPage(page, '/portal');
+    const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+    assert.ok(bytes > 50_000 && bytes <= FIRST_LOAD_BYTES, `${bytes} bytes: ${JSON.stringify([...sizes])}`);
+    t.diagnostic(`${bytes} bytes`);
+    await context.close();
+  });
+
+  test('an application is made with a key, and a transfer tried: by the session, and by the key', async () => {
+    const { page, context, complaints } = await portal.signIn('alice');
+    await openPage(page, '/portal/applications');
+    await main(page).getByRole('button', { name: 'Create an application' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('Ledgerly');
+    await dialog.getByRole('button', { name: 'Create an application' }).click();
+    await page.getByText('Ledgerly is ready').waitFor();
+    const key = (await page.locator('[data-shown="key"]').textContent()) ?? '';
+    assert.match(key, /^fa_test_/);
+    await assertUsable(page);
+    await dialog.getByRole('button', { name: 'I have kept it' }).click();
+    await page.waitForURL(/\/portal\/applications\/app_/);
+    await main(page).getByRole('link', { name: 'Ledgerly' }).waitFor();
+    await assertUsable(page);
+
+    await openPage(page, '/portal/explore/transfers/postTransfers');
+    await page.getByText('Filled in with accounts of your sandbox').waitFor();
+    await main(page).getByRole('button', { name: 'Send' }).click();
+    await page.locator('[data-answer="201"]').waitFor();
+    await assertUsable(page);
+    await page.getByLabel('Send again with the same Idempotency-Key').check();
+    await main(page).getByRole('button', { name: 'Send' }).click();
+    await page.getByText('the outcome of before').waitFor();
+
+    await main(page).getByText('By a key').click();
+    await page.getByLabel('Sandbox key').fill(key);
+    await page.getByLabel('Send again with the same Idempotency-Key').uncheck();
+    const Moved = Type.Object({ data: Type.Array(Type.Object({ id: Type.String() })) });
+    const before_ = Value.Parse(Moved, await portal.ask('GET', '/api/v2/transfers?limit=100'));
+    await main(page).getByRole('button', { name: 'Send' }).click();
+    await page.getByText('the outcome of before').waitFor({ state: 'detached' });
+    await page.locator('[data-answer="201"]').waitFor();
+    const after_ = Value.Parse(Moved, await portal.ask('GET', '/api/v2/transfers?limit=100'));
+    assert.equal(after_.data.length, before_.data.length + 1);
+    // What is refused leads to what it means.
+    await main(page)
+      .getByRole('textbox', { name: 'Body' })
+      .fill('{"amount":{"amount":"1","currency":"BRL"}}');
+    await main(page).getByRole('button', { name: 'Send' }).click();
+    await page.locator('[data-answer="400"], [data-answer="422"]').waitFor();
+    await page.getByRole('link', { name: /^What \w+ means$/ }).click();
+    await page.waitForURL(/\/portal\/errors\/\w+/);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  /** The path of the link that was mailed to somebody. */
+  async function mailedPath(email: string): Promise<string> {
+    const Outbox = Type.Object({
+      data: Type.Array(
+        Type.Object({ address: Type.String(), content: Type.Object({ text: Type.String() }) }),
+      ),
+    });
+    return eventually('a mail with a link', async () => {
+      const { data } = Value.Parse(Outbox, await portal.ask('GET', '/api/v2/notifications/outbox?limit=100'));
+      const mail = data.find(({ address }) => address === email)?.content.text ?? '';
+      return /\/portal\/verify#[\w-]+/.exec(mail)?.[0];
+    });
+  }
+
+  test('a developer comes from the front page to a key, a transfer, a webhook and access beyond the sandbox', async () => {
+    const { page, context, complaints } = await openVisit(portal.browser, portal.server.url, {
+      viewport: screenSizes.desktop,
+    });
+    await context.addInitScript(`localStorage.setItem('financialapi.language', 'en')`);
+    const dialog = page.getByRole('dialog');
+    const button = (name: string) => main(page).getByRole('button', { name, exact: true });
+
+    await openPage(page, '/');
+    await page.getByRole('link', { name: /^Developer portal/ }).click();
+    await main(page).getByRole('link', { name: 'Exemplo Developers' }).click();
+    await page.waitForURL(/\/portal\/partners$/);
+    // What the community is shown, and nothing else.
+    await main(page).getByRole('link', { name: 'accounts' }).waitFor();
+    assert.equal(await main(page).getByRole('link', { name: 'holds' }).count(), 0);
+    await main(page).getByRole('link', { name: 'Sign up' }).click();
+    await page.getByLabel('Your name').fill('Dora Dev');
+    await page.getByLabel('E-mail address').fill('dora@partner.example');
+    await page.getByRole('textbox', { name: 'Organisation' }).fill('Ledgerly');
+    assert.equal(await button('Sign up').isDisabled(), true);
+    await page.getByLabel('I accept the terms').check();
+    await button('Sign up').click();
+    await page.getByText('a link is on its way').waitFor();
+    await assertUsable(page);
+
+    await openPage(page, await mailedPath('dora@partner.example'));
+    await page.getByLabel(/^Password/).fill('four words make one');
+    await page.getByLabel('The same again').fill('four words make one');
+    await picture(page, 'portal-password-1440-light');
+    await assertUsable(page);
+    await button('Come in').click();
+    await page.getByText('Your sandbox is ready').waitFor();
+    assert.equal(new URL(page.url()).hash, '');
+    await main(page).getByRole('link', { name: 'Sign in' }).click();
+    await page.getByLabel('E-mail address').fill('dora@partner.example');
+    await page.getByLabel('Password').fill('four words make one');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.waitForURL(/\/portal$/);
+    await page.getByRole('heading', { name: 'Welcome, Dora Dev' }).waitFor();
+    await picture(page, 'portal-first-home-1440-light');
+    await assertUsable(page);
+
+    await openPage(page, '/portal/sandbox');
+    await button('Empty the sandbox').click();
+    await dialog.getByLabel(/^Type Ledgerly/).fill('Ledgerly');
+    await dialog.getByRole('button', { name: 'Empty the sandbox' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByText('Ana Souza').waitFor();
+
+    await openPage(page, '/portal/applications?new');
+    await dialog.getByLabel('Name').fill('Invoices');
+    await dialog.getByRole('button', { name: 'Create an application' }).click();
+    await page.getByText('Invoices is ready').waitFor();
+    const key = (await page.locator('[data-shown="key"]').textContent()) ?? '';
+    await picture(page, 'portal-made-1440-light');
+    await dialog.getByRole('button', { name: 'I have kept it' }).click();
+    await page.waitForURL(/\/portal\/applications\/app_/);
+    const called = await fetch(`${portal.server.url}/api/v2/accounts`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    assert.equal(called.status, 200);
+
+    await button('Add an endpoint').click();
+    await dialog.getByLabel('Address').fill(`${receiver.url}/hooks`);
+    await dialog.getByRole('button', { name: 'Make an endpoint' }).click();
+    await page.locator('[data-secret]').waitFor();
+    await dialog.getByRole('button', { name: 'I have kept it' }).click();
+    await main(page)
+      .getByRole('link', { name: `${receiver.url}/hooks` })
+      .waitFor();
+    await picture(page, 'portal-application-1440-light');
+    await assertUsable(page);
+
+    await openPage(page, '/portal/explore/transfers/postTransfers');
+    await page.getByText('Filled in with accounts of your sandbox').waitFor();
+    await button('Send').click();
+    await page.locator('[data-answer="201"]').waitFor();
+    await picture(page, 'portal-tried-1440-light');
+    const sent = await eventually('a webhook', async () => receiver.at('/hooks')[0]);
+    assert.equal(sent.event.type, 'ledger.transfer.posted');
+    await openPage(page, '/portal/webhook-deliveries?status=delivered');
+    await page
+      .getByRole('row', { name: /ledger.transfer.posted/ })
+      .first()
+      .waitFor();
+
+    await openPage(page, '/portal/live');
+    await page.locator('[data-item="sandbox_used"][data-done="true"]').waitFor();
+    assert.equal(await button('Ask for live access').count(), 0);
+    await button('Set up a second factor').click();
+    const secret = (await dialog.locator('code').first().textContent()) ?? '';
+    await assertUsable(page);
+    await dialog.getByLabel('Code of the app').fill(TOTP.generate({ secret: Secret.fromBase32(secret) }));
+    await dialog.getByRole('button', { name: 'Confirm' }).click();
+    await dialog.getByRole('button', { name: 'I have kept it' }).click();
+    await button('Ask for live access').click();
+    await dialog.getByLabel('Name of the application').fill('Invoices');
+    await dialog.getByLabel('What it does, and for whom').fill('Pays invoices');
+    await dialog.getByRole('combobox', { name: 'What it needs to do' }).click();
+    await page.getByRole('option', { name: 'accounts:read' }).click();
+    await page.keyboard.press('Tab');
+    await picture(page, 'portal-ask-1440-light');
+    await assertUsable(page);
+    await dialog.getByRole('button', { name: 'Ask for live access' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await main(page)
+      .getByRole('row', { name: /Invoices waits/ })
+      .waitFor();
+    const Requests = Type.Object({ data: Type.Array(Type.Object({ id: Type.String() }), { minItems: 1 }) });
+    const { data } = Value.Parse(Requests, await portal.ask('GET', '/api/v2/live-requests'));
+    await portal.ask('POST', `/api/v2/live-requests/${data[0]?.id}/approve`, {});
+    await openPage(page, '/portal/live');
+    await button('Make a key').click();
+    await dialog.getByRole('button', { name: 'Make a key' }).click();
+    await page.locator('[data-secret]').waitFor();
+    await dialog.getByRole('button', { name: 'I have kept it' }).click();
+    await picture(page, 'portal-live-given-1440-light');
+    await assertUsable(page);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  for (const size of ['desktop', 'phone'] as const) {
+    for (const scheme of ['light', 'dark'] as const) {
+      test(`every page can be used: ${size}, ${scheme}`, async () => {
+        const look = async (page: Page, pages: Readonly<Record<string, string>>) => {
+          for (const [name, path] of Object.entries(pages)) {
+            await openPage(page, path);
+            await picture(page, `portal-${name}-${screenSizes[size].width}-${scheme}`);
+            await assertUsable(page);
+          }
+        };
+        const guest = await openVisit(portal.browser, portal.server.url, {
+          viewport: screenSizes[size],
+          colorScheme: scheme,
+        });
+        await look(guest.page, publicPages);
+        assert.deepEqual(guest.complaints, []);
+        await guest.context.close();
+        const { page, context, complaints } = await portal.signIn('alice', { size, scheme });
+        await look(page, ownPages);
+        assert.deepEqual(complaints, []);
+        await context.close();
+      });
+    }
+  }
+});

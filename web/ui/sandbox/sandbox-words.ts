@@ -1,0 +1,58 @@
+import { defineWords } from '../words.ts';
+
+export const useSandboxWords = defineWords('sandbox', {
+  en: {
+    advance: 'Move the clock forward',
+    advance_consequence:
+      'What falls due meanwhile happens: holds expire, statements close. The clock never goes back.',
+    ahead: 'Ahead of the real time',
+    by_how_much: 'By how much',
+    clock: 'Clock',
+    close: 'Close',
+    days: 'days',
+    erased: 'The sandbox was emptied: {{count}} rows.',
+    hours: 'hours',
+    minutes: 'minutes',
+    none: 'none',
+    not_ahead: 'not ahead',
+    not_in_live: 'You are in live. Switch to the sandbox first.',
+    reset: 'Empty the sandbox',
+    reset_about:
+      'Erases accounts, transfers and all else of this sandbox. People, roles, keys and the live environment stay.',
+    reset_consequence: 'Everything in the sandbox is erased, and cannot be brought back.',
+    sandbox_about: 'A world to try things in, with a clock of its own.',
+    sandbox_now: 'It is now',
+    sandbox_tools: 'Sandbox tools',
+    seconds_ahead: '{{text}} s',
+    seed: 'Fill it with',
+    seed_about: 'Nothing if none.',
+    type_name: 'Type {{name}} to confirm',
+  },
+  pt: {
+    advance: 'Avançar o relógio',
+    advance_consequence:
+      'O que vence nesse tempo acontece: bloqueios expiram, extratos fecham. O relógio nunca volta.',
+    ahead: 'À frente da hora real',
+    by_how_much: 'Quanto',
+    clock: 'Relógio',
+    close: 'Fechar',
+    days: 'dias',
+    erased: 'O sandbox foi esvaziado: {{count}} linhas.',
+    hours: 'horas',
+    minutes: 'minutos',
+    none: 'nenhum',
+    not_ahead: 'não está à frente',
+    not_in_live: 'Você está em produção. Mude antes para o sandbox.',
+    reset: 'Esvaziar o sandbox',
+    reset_about:
+      'Apaga contas, transferências e tudo o mais deste sandbox. Pessoas, papéis, chaves e o ambiente de produção ficam.',
+    reset_consequence: 'Tudo no sandbox é apagado, e não pode ser recuperado.',
+    sandbox_about: 'Um mundo para experimentar, com relógio próprio.',
+    sandbox_now: 'Agora são',
+    sandbox_tools: 'Ferramentas do sandbox',
+    seconds_ahead: '{{text}} s',
+    seed: 'Preencher com',
+    seed_about: 'Nada, se nenhum.',
+    type_name: 'Digite {{name}} para confirmar',
+  },
+});
