@@ -40,6 +40,7 @@ export const router = createBrowserRouter(
             page('events', () => import('../ui/events/events.tsx')),
             page('events/:event_id', () => import('../ui/events/event.tsx')),
             page('usage', () => import('./usage/usage.tsx')),
+            page('usage/requests', () => import('../ui/usage/requests.tsx')),
             page('live', () => import('./live/live.tsx')),
             page('sandbox', () => import('./sandbox/sandbox.tsx')),
             page('people', () => import('../ui/access/people.tsx')),

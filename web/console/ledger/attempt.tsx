@@ -10,7 +10,7 @@ import { Facts, Section, ThingHead } from '../../ui/facts.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
-import { IdLink } from '../shell/id-link.tsx';
+import { IdLink } from '../../ui/shell/id-link.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { WhatStoodAgainst } from './refusal.tsx';
 

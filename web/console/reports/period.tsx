@@ -15,7 +15,7 @@ import { HistoryButton } from '../../ui/history.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { Empty, Loading, Refused } from '../../ui/states.tsx';
 import { useLocale } from '../../ui/words.ts';
-import { IdLink } from '../shell/id-link.tsx';
+import { IdLink } from '../../ui/shell/id-link.tsx';
 import { PeriodStatus } from './periods.tsx';
 import { useReportsWords } from './reports-words.ts';
 import { BalanceTables } from './trial-balance.tsx';

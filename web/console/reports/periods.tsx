@@ -8,7 +8,7 @@ import { FormButton } from '../../ui/act-button.tsx';
 import { ActDialog } from '../../ui/act-dialog.tsx';
 import { DayText, Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
-import { IdLink } from '../shell/id-link.tsx';
+import { IdLink } from '../../ui/shell/id-link.tsx';
 import { useReportsWords } from './reports-words.ts';
 
 const path = '/api/v2/period-closes';

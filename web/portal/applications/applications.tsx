@@ -126,7 +126,8 @@ function CreateDialog({ onClose, onMade }: { onClose: () => void; onMade: (made:
       body: { label, application_id: id, scopes },
     });
     if (created.kind !== 'done') return created;
-    return { kind: 'done', answer: { id, name: label, key: created.answer.key, secret: client_secret } };
+    const answer = { id, name: label, key: created.answer.key, secret: client_secret };
+    return { kind: 'done', answer, replayed: registered.replayed };
   };
   return (
     <ActDialog

@@ -2,10 +2,10 @@ import { Badge } from '@mantine/core';
 import { CopyId } from '../copy-id.tsx';
 import { Moment } from '../figures.tsx';
 import { ListPage } from '../list-page.tsx';
+import { IdLink } from '../shell/id-link.tsx';
 import { durationText } from '../usage-figures.tsx';
 import { UsageRequestButton } from '../usage-request.tsx';
 import { useLocale } from '../words.ts';
-import { IdLink } from '../shell/id-link.tsx';
 import { useUsagePageWords } from './usage-page-words.ts';
 
 const outcomes = ['errors', '2xx', '3xx', '4xx', '5xx'] as const;
