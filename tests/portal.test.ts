@@ -233,6 +233,22 @@ describe('the portal', { skip }, () => {
       .first()
       .waitFor();
 
+    await openPage(page, '/portal/questions');
+    await button('Ask a question').click();
+    await dialog.getByLabel('In a line').fill('How long is a key good?');
+    await dialog.getByLabel('What you want to know').fill('And can it be longer?');
+    await dialog.getByRole('button', { name: 'Ask a question' }).click();
+    await page.waitForURL(/\/portal\/questions\/que_/);
+    await button('Answer').click();
+    await dialog.getByLabel('Your answer').fill('Until it is revoked.');
+    await dialog.getByRole('button', { name: 'Answer' }).click();
+    await main(page).getByText('Until it is revoked.').waitFor();
+    await picture(page, 'portal-question-1440-light');
+    await assertUsable(page);
+    await openPage(page, '/portal/announcements');
+    await page.getByText('Nothing was announced yet').waitFor();
+    await assertUsable(page);
+
     await openPage(page, '/portal/live');
     await page.locator('[data-item="sandbox_used"][data-done="true"]').waitFor();
     assert.equal(await button('Ask for live access').count(), 0);

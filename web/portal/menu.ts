@@ -4,11 +4,13 @@ import {
   AppWindow,
   BookOpen,
   ChartColumn,
+  CircleQuestionMark,
   FlaskConical,
   HeartPulse,
   House,
   KeyRound,
   Mail,
+  Megaphone,
   OctagonAlert,
   Radio,
   Rocket,
@@ -57,6 +59,19 @@ const menu: readonly MenuGroup[] = [
       { word: 'people', to: '/people', icon: Users, permission: 'people:read', key: 'p' },
       { word: 'invitations', to: '/invitations', icon: Mail, permission: 'invitations:read' },
       { word: 'me', to: '/me', icon: UserRound },
+    ],
+  },
+  {
+    word: 'community',
+    pages: [
+      {
+        word: 'questions',
+        to: '/questions',
+        icon: CircleQuestionMark,
+        permission: 'portal:read',
+        key: 'q',
+      },
+      { word: 'announcements', to: '/announcements', icon: Megaphone, permission: 'portal:read' },
     ],
   },
 ];

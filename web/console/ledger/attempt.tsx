@@ -9,8 +9,8 @@ import { ApiCallButton } from '../../ui/api-call.tsx';
 import { Facts, Section, ThingHead } from '../../ui/facts.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { Permitted } from '../../ui/self.tsx';
-import { Loading, Refused } from '../../ui/states.tsx';
 import { IdLink } from '../../ui/shell/id-link.tsx';
+import { Loading, Refused } from '../../ui/states.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { WhatStoodAgainst } from './refusal.tsx';
 

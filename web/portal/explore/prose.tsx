@@ -15,7 +15,7 @@ function inline(text: string): ReactNode[] {
     if (code !== undefined) parts.push(<Code key={key}>{code}</Code>);
     else if (href !== undefined) {
       parts.push(
-        <Anchor key={key} href={href} size="sm">
+        <Anchor key={key} href={href} size="sm" underline="always">
           {label}
         </Anchor>,
       );

@@ -187,7 +187,7 @@ export function TryIt({ operation, resolve }: { operation: Operation; resolve: (
             {pair.data === null && (
               <Text size="xs">
                 {t('no_accounts')}{' '}
-                <Anchor component={Link} to="/sandbox" size="xs">
+                <Anchor component={Link} to="/sandbox" size="xs" underline="always">
                   {t('sandbox_tools')}
                 </Anchor>
               </Text>

@@ -135,7 +135,7 @@ export function Page() {
               <Group justify="space-between">
                 <Text size="sm">
                   {t('have_account')}{' '}
-                  <Anchor href="/identity/sign-in?next=/portal" size="sm">
+                  <Anchor href="/identity/sign-in?next=/portal" size="sm" underline="always">
                     {t('sign_in')}
                   </Anchor>
                 </Text>

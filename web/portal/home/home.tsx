@@ -58,7 +58,7 @@ function Standing() {
         <BrandMark community={community} size={24} />
         <Text size="sm">
           {organisation.name} ·{' '}
-          <Anchor component={Link} to={`/${community.slug}`} size="sm">
+          <Anchor component={Link} to={`/${community.slug}`} size="sm" underline="always">
             {nameOf(community)}
           </Anchor>
         </Text>
@@ -66,7 +66,7 @@ function Standing() {
       {!terms_current && (
         <Alert color="orange" variant="light">
           {t('terms_changed')}{' '}
-          <Anchor component={Link} to="/live" size="sm">
+          <Anchor component={Link} to="/live" size="sm" underline="always">
             {t('see_terms')}
           </Anchor>
         </Alert>
