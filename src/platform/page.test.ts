@@ -297,7 +297,9 @@ test('the start page: an index for programs, and a first transfer that works whe
     const ofInstallation = /\/api\/v2\/(tenants|system-jobs)$/.test(href);
     // A key is nobody who is notified.
     const ofRecipients = href.endsWith('/api/v2/notifications/inbox');
-    const expected = ofInstallation ? 403 : ofRecipients ? 404 : 200;
+    // Nor is an institution an organisation of developers.
+    const ofOrganisations = href.includes('/api/v2/portal/');
+    const expected = ofInstallation ? 403 : ofRecipients || ofOrganisations ? 404 : 200;
     assert.equal((await bank.ask('GET', new URL(href).pathname)).status, expected, href);
   }
 
