@@ -36,6 +36,21 @@ const people = [
   { name: 'Audra Nunes', email: 'audra@banco-exemplo.example', role: 'auditor' },
 ] as const;
 
+/** Where developers sign up by themselves, at `/portal/banco-exemplo`. What they are given beyond is in the institution's sandbox. */
+const community = {
+  slug: 'banco-exemplo',
+  name: 'Banco Exemplo Developers',
+  description: 'Build on accounts and payments of Banco Exemplo. You begin in a sandbox of your own.',
+  brand: { display_name: 'Banco Exemplo Developers' },
+  terms: {
+    version: '2027-01',
+    text: 'This is a demo. Use it to find out what you can build; nothing here is real money.',
+  },
+  sign_up: 'open',
+  listed: true,
+  live_scopes: ['accounts:read', 'transfers:read', 'transfers:post', 'holds:*'],
+};
+
 function readKey(config: Config, file: string): string | undefined {
   try {
     return readFileSync(join(config.data_dir, file), 'utf8').trim();
@@ -135,6 +150,8 @@ export async function openDemo(
     users.map(({ email, password, role }) => [email, password, role].join('\t')).join('\n'),
   );
   progress(`invited ${users.length} people`);
+  await post('/api/v2/communities', community);
+  progress(`opened the community of developers ${community.slug}`);
   writeKey(config, KEY_FILE, key);
   return withInstallation(running, config, key);
 }

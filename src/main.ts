@@ -68,6 +68,8 @@ async function main(): Promise<void> {
       for (const { email, password, role } of demo.users)
         say(`                 ${email}   ${password}   (${role})`);
     }
+    if (config.smtp_url === undefined)
+      say(`  mail           kept and not sent, as links to sign up are: ${running.url}/console/messages`);
     say('');
     say('Try it:');
     say(`  curl -s ${running.url}/api/v2/accounts -H 'Authorization: Bearer ${demo.key}'`);

@@ -29,11 +29,13 @@ export interface ChartProps {
   label: string;
   series: readonly Series[];
   axis: 'time' | 'category';
+  /** From when to when it shows, where that is more than there are points. */
+  span?: readonly [number, number];
   height?: number;
   format?: (value: number) => string;
 }
 
-export default function Chart({ label, series, axis, height = 220, format }: ChartProps) {
+export default function Chart({ label, series, axis, span, height = 220, format }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const scheme = useComputedColorScheme('light');
   useEffect(() => {
@@ -65,6 +67,7 @@ export default function Chart({ label, series, axis, height = 220, format }: Cha
       },
       xAxis: {
         type: axis,
+        ...(span === undefined ? {} : { min: span[0], max: span[1] }),
         axisLabel: { color: color('--mantine-color-dimmed'), hideOverlap: true },
         axisLine: { lineStyle: { color: color('--mantine-color-default-border') } },
       },
@@ -95,6 +98,6 @@ export default function Chart({ label, series, axis, height = 220, format }: Cha
       chart.dispose();
     };
     // The colours are read anew when they change.
-  }, [series, axis, format, scheme]);
+  }, [series, axis, span, format, scheme]);
   return <Box ref={place} role="img" aria-label={label} h={height} w="100%" />;
 }

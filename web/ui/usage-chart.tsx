@@ -39,6 +39,12 @@ export function UsageCharts({ series }: { series: Series }) {
     });
     return [line(most, ({ p99_ms }) => p99_ms), line(half, ({ p50_ms }) => p50_ms)];
   }, [series, half, most]);
+  const span = useMemo((): readonly [number, number] | undefined => {
+    const [first, last] = [series[0], series.at(-1)];
+    return first === undefined || last === undefined
+      ? undefined
+      : [Date.parse(first.starts_at), Date.parse(last.starts_at)];
+  }, [series]);
   const count = useMemo(() => (value: number) => value.toLocaleString(locale), [locale]);
   const duration = useMemo(() => (value: number) => durationText(value, locale), [locale]);
   if (series.every((point) => point.calls === 0)) {
@@ -54,7 +60,13 @@ export function UsageCharts({ series }: { series: Series }) {
         <Chart label={t('calls')} axis="time" series={calls} format={count} />
       </Section>
       <Section title={t('latency')}>
-        <Chart label={t('latency')} axis="time" series={latency} format={duration} />
+        <Chart
+          label={t('latency')}
+          axis="time"
+          {...(span === undefined ? {} : { span })}
+          series={latency}
+          format={duration}
+        />
       </Section>
     </SimpleGrid>
   );
