@@ -4,6 +4,7 @@ import {
   AppWindow,
   ArrowLeftRight,
   BadgeCheck,
+  Blocks,
   Building2,
   CalendarCheck,
   ChartColumn,
@@ -14,6 +15,7 @@ import {
   FileUp,
   FlaskConical,
   Gauge,
+  Handshake,
   Hourglass,
   House,
   KeyRound,
@@ -22,6 +24,7 @@ import {
   Mail,
   MessageSquare,
   OctagonPause,
+  Rocket,
   Scale,
   ScrollText,
   Send,
@@ -83,6 +86,14 @@ const menu: readonly MenuGroup[] = [
       { word: 'devices', to: '/devices', icon: Smartphone, permission: 'devices:read' },
       { word: 'audit', to: '/audit', icon: ScrollText, permission: 'audit:read', key: 'u' },
       { word: 'me', to: '/me', icon: UserRound },
+    ],
+  },
+  {
+    word: 'developers',
+    pages: [
+      { word: 'communities', to: '/communities', icon: Blocks, permission: 'communities:read' },
+      { word: 'organisations', to: '/organisations', icon: Handshake, permission: 'organisations:read' },
+      { word: 'live_requests', to: '/live-requests', icon: Rocket, permission: 'live_access:read' },
     ],
   },
   {

@@ -75,14 +75,24 @@ function Attention() {
           const { limits } = await get('/api/v2/limits');
           return limits.filter(({ allowed, left }) => left * 5 < allowed).length;
         }),
+        counted('organisations:read', async () => {
+          const { data } = await listRows('/api/v2/organisations', { status: 'pending', limit });
+          return data.length;
+        }),
+        counted('live_access:read', async () => {
+          const { data } = await listRows('/api/v2/live-requests', { status: 'pending', limit });
+          return data.length;
+        }),
       ]);
-      const [approvals, parked, webhooks, jobs, limits] = found;
+      const [approvals, parked, webhooks, jobs, limits, organisations, live] = found;
       return [
         { label: t('approvals'), count: approvals, to: '/approvals?awaiting_me=true' },
         { label: t('parked'), count: parked, to: '/held-events?state=parked' },
         { label: t('failing_webhooks'), count: webhooks, to: '/webhooks' },
         { label: t('failed_jobs'), count: jobs, to: '/jobs' },
         { label: t('limits_near'), count: limits, to: '/me' },
+        { label: t('organisations'), count: organisations, to: '/organisations?status=pending' },
+        { label: t('live_requests'), count: live, to: '/live-requests?status=pending' },
       ].filter(({ count }) => count > 0);
     },
   });
