@@ -170,19 +170,21 @@ function portsBetween(
   const isService = (name: string) => services.some((service) => service.name === name);
   const required = (askers: readonly Service[]) =>
     askers.flatMap(({ requires = [] }) => requires.map(({ service }) => service));
-  const asked = (askers: readonly Service[]) => [
-    ...required(askers),
-    ...askers.flatMap(({ may_ask = [] }) => may_ask.map(({ service }) => service).filter(isService)),
-  ];
   const notHere = (names: readonly string[]) => [...new Set(names.filter((name) => !runsHere(name)))];
-  const elsewhere = notHere(asked(started));
+  const awaited = notHere(required(started));
   const others = services.filter(({ name }) => !runsHere(name));
-  if (service_token_keys.length === 0 && [...elsewhere, ...asked(others).filter(runsHere)].length > 0) {
+  const hasKey = service_token_keys.length > 0;
+  if (!hasKey && [...awaited, ...required(others).filter(runsHere)].length > 0) {
     throw new StartupError(
       'SERVICE_TOKEN_KEY is not set, by which services that run in different processes know each other; set the same one in all of them (openssl rand -base64 32)',
     );
   }
-  return { elsewhere, awaited: notHere(required(started)) };
+  // What can be done without is not looked for where nobody would know who asks.
+  const besides = started.flatMap(({ may_ask = [] }) =>
+    may_ask.map(({ service }) => service).filter((name) => hasKey && isService(name)),
+  );
+  const elsewhere = notHere([...awaited, ...besides]);
+  return { elsewhere, awaited };
 }
 
 /** What to say of an address that is none here; undefined where every service is. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { AddressObject } from 'mailparser';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
+import { PLATFORM_NUMBER } from './platform-templates.ts';
 import { eventually, type MailServer, smtpError, startMailServer } from './testing.ts';
 
 const FROM = 'Banco Exemplo <no-reply@bank.example>';
@@ -76,7 +77,7 @@ test('a message is sent as text and HTML, and says so', async () => {
   assert.equal(headers.get('auto-submitted'), 'auto-generated');
   assert.equal([shown ?? []].flat()[0]?.value[0]?.name, 'Ana Conceição');
   assert.deepEqual(message.content, { subject, text: message.content.text, html: message.content.html });
-  assert.deepEqual(message.template, { number: 1, language: 'pt' });
+  assert.deepEqual(message.template, { number: PLATFORM_NUMBER, language: 'pt' });
 });
 
 test('what would begin another header or another address does neither', async () => {
