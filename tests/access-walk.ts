@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Client } from 'pg';
-import { formatId, newUuid } from '../src/platform/ids.ts';
+import { formatId, newUuid, parseId } from '../src/platform/ids.ts';
 import { newPerson } from '../src/services/identity/people/testing.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
@@ -162,6 +162,33 @@ export async function openWalk(): Promise<Walk> {
     data: { title: MARK, message: MARK },
     channels: ['in_app'],
   });
+  const community = await owner.post('/api/v2/communities', {
+    slug: 'walked',
+    name: MARK,
+    terms: { version: '1', text: MARK },
+  });
+  const said = { title: MARK, text: MARK };
+  const announcement = await owner.post(`/api/v2/communities/${community.id}/announcements`, said);
+  const joined = { organisation: newUuid(), question: newUuid(), live_request: newUuid() };
+  const at = [owner.scope.tenant_id, parseId('com', community.id), joined.organisation, MARK];
+  await superuser.query(
+    `insert into identity.organisations (tenant_id, environment, community_id, id, name, status, contact_email,
+       contact_name, language, terms_version, terms_accepted_at, terms_accepted_by, terms_accepted_from)
+     values ($1, 'sandbox', $2, $3, $4, 'pending', 'x@y.example', $4, 'en', '1', now(), 'x', '127.0.0.1')`,
+    at,
+  );
+  await superuser.query(
+    `insert into identity.questions (tenant_id, environment, community_id, organisation_id, title, text, asked_by,
+       asked_by_name, id)
+     values ($1, 'sandbox', $2, $3, $4, $4, 'x', $4, $5)`,
+    [...at, joined.question],
+  );
+  await superuser.query(
+    `insert into identity.live_requests (tenant_id, environment, organisation_id, name, purpose, scopes, contact_email,
+       webhooks, requested_by, id)
+     values ($1, 'sandbox', $2, $3, $3, '{accounts:read}', 'x@y.example', 'used', 'x', $4)`,
+    [owner.scope.tenant_id, joined.organisation, MARK, joined.live_request],
+  );
   const held = newUuid();
   await superuser.query(
     `insert into platform.held_events (tenant_id, environment, consumer, event_id, sequence, aggregateid, event, state, reason)
@@ -208,6 +235,17 @@ export async function openWalk(): Promise<Walk> {
     recipient_id: { real: notified.id, made_up: formatId('rcp', newUuid()) },
     template_id: { real: template.id, made_up: formatId('tpl', newUuid()) },
     message_id: { real: messages[0].id, made_up: formatId('msg', newUuid()) },
+    community_id: { real: community.id, made_up: formatId('com', newUuid()) },
+    announcement_id: { real: announcement.id, made_up: formatId('ann', newUuid()) },
+    organisation_id: {
+      real: formatId('org', joined.organisation),
+      made_up: formatId('org', newUuid()),
+    },
+    question_id: { real: formatId('que', joined.question), made_up: formatId('que', newUuid()) },
+    live_request_id: {
+      real: formatId('lrq', joined.live_request),
+      made_up: formatId('lrq', newUuid()),
+    },
     // Numbers of v1 are each tenant's own. Nobody else here has any.
     number: { real: '2', made_up: '999999' },
     from: { real: '1', made_up: '999998' },
@@ -258,12 +296,18 @@ const bodies: Record<string, object> = {
   ':name': { description: 'mine' },
   ':tenant_id': { name: 'mine' },
   suspend: { reason: 'mine' },
-  resume: {},
+  resume: { reason: 'mine' },
   ':environment': { windows: [{ name: 'minute', requests: 1, window_s: 60 }] },
   limits: { amounts: [{ currency: 'BRL' }] },
   ':number': { name: 'mine', balance: 1 },
   ':recipient_id': { name: 'mine' },
   ':template_id': { text: 'mine' },
+  ':community_id': { description: 'mine' },
+  announcements: { title: 'mine', text: 'mine' },
+  answers: { text: 'mine' },
+  accept: { answer_id: formatId('ans', newUuid()) },
+  hide: { reason: 'mine' },
+  keys: { label: 'mine' },
 };
 /** Routes that tell callers of themselves, whatever they may do. */
 export const forEveryCaller = new Set(['/api/v2/self', '/api/v2/self/usage', '/api/v2/self/usage/requests']);
