@@ -97,12 +97,13 @@ export async function openPage(page: Page, path: string): Promise<void> {
   await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
 }
 
-/** That nobody is kept from using a page: no finding of axe that is serious or worse, and nothing wider than the window. */
-export async function assertUsable(page: Page): Promise<void> {
-  await assertNoOverflow(page);
+const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+/** What axe finds that is serious or worse. */
+async function assertNothingSerious(page: Page, runOnly: readonly string[]): Promise<void> {
   await page.evaluate(axe.source);
   const found: unknown = await page.evaluate(`axe.run(document, {
-    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    runOnly: ${JSON.stringify(runOnly)},
   }).then(({ violations }) => violations.map(({ id, impact, nodes }) => ({
     id, impact: impact ?? '', nodes: nodes.map(({ target, failureSummary }) => target.join(' ') + ': ' + failureSummary),
   })))`);
@@ -110,6 +111,25 @@ export async function assertUsable(page: Page): Promise<void> {
     ['serious', 'critical'].includes(impact),
   );
   assert.deepEqual(serious, [], `${page.url()}\n${JSON.stringify(serious, null, 2)}`);
+}
+
+/** That nobody is kept from using a page: no finding of axe that is serious or worse, and nothing wider than the window. */
+export async function assertUsable(page: Page): Promise<void> {
+  await assertNoOverflow(page);
+  await assertNothingSerious(page, rules);
+}
+
+/** Opens a page in the light, and sees it in the dark, too, where nothing of it is other than its colours. */
+export async function lookAt(page: Page, path: string, name: string): Promise<void> {
+  const width = page.viewportSize()?.width ?? 0;
+  await page.emulateMedia({ colorScheme: 'light' });
+  await openPage(page, path);
+  await picture(page, `${name}-${width}-light`);
+  await assertUsable(page);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.locator('html[data-mantine-color-scheme="dark"]').waitFor();
+  await picture(page, `${name}-${width}-dark`);
+  await assertNothingSerious(page, ['color-contrast', 'link-in-text-block']);
 }
 
 export async function picture(page: Page, name: string): Promise<void> {
