@@ -2,7 +2,7 @@
 import { Button, Checkbox, Radio, Select, Stack, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
-import { Lock, Pencil, Plus } from 'lucide-react';
+import { Lock, Pencil } from 'lucide-react';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { type ActBody, act } from '../../api/act.ts';
@@ -107,16 +107,8 @@ function MayFields({
   );
 }
 
-export function OpenAccountButton() {
-  const t = useLedgerWords();
-  return (
-    <FormButton permission="accounts:open" label={t('open_account')} icon={<Plus size={14} />} isPrimary>
-      {(close) => <OpenDialog onClose={close} />}
-    </FormButton>
-  );
-}
-
-function OpenDialog({ onClose }: { onClose: () => void }) {
+/** Loaded when somebody wants to open an account, which few who look at the list do. */
+export function OpenAccountDialog({ onClose }: { onClose: () => void }) {
   const t = useLedgerWords();
   const navigate = useNavigate();
   const may = useMay();

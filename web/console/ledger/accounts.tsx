@@ -1,9 +1,13 @@
+import { Plus } from 'lucide-react';
+import { lazy, Suspense } from 'react';
+import { FormButton } from '../../ui/act-button.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment, Money } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
-import { OpenAccountButton } from './account-acts.tsx';
 import { useLedgerWords } from './ledger-words.ts';
 import { AccountStatus } from './status.tsx';
+
+const OpenDialog = lazy(async () => ({ default: (await import('./account-acts.tsx')).OpenAccountDialog }));
 
 const types = ['asset', 'liability', 'equity', 'income', 'expense'] as const;
 const states = ['open', 'frozen', 'closed'] as const;
@@ -18,7 +22,15 @@ export function Page() {
       permission="accounts:read"
       keyOf={({ id }) => id}
       to={({ id }) => `/accounts/${id}`}
-      actions={<OpenAccountButton />}
+      actions={
+        <FormButton permission="accounts:open" label={t('open_account')} icon={<Plus size={14} />} isPrimary>
+          {(close) => (
+            <Suspense>
+              <OpenDialog onClose={close} />
+            </Suspense>
+          )}
+        </FormButton>
+      }
       filters={[
         { name: 'q', label: t('search_name') },
         { name: 'type', label: t('type'), choices: types.map((value) => ({ value, label: t(value) })) },
