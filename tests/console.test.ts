@@ -173,18 +173,20 @@ describe('the console', { skip }, () => {
   test('by the keyboard one goes to pages and finds things by id or name', async () => {
     const id = await firstOf('/api/v2/accounts?q=Bruno');
     const { page, context } = await console_.signIn('otto');
+    // What is typed before it has the focus is typed elsewhere.
+    const search = page.getByPlaceholder('Type an id, a name or a page');
     await openPage(page, '/console');
     await page.keyboard.press('g');
     await page.keyboard.press('a');
     await page.waitForURL(/\/console\/accounts$/);
     await page.keyboard.press('Control+k');
-    await page.getByPlaceholder('Type an id, a name or a page').waitFor();
+    await search.and(page.locator(':focus')).waitFor();
     await page.keyboard.type('Bruno');
     await page.getByRole('dialog').getByText('Bruno Lima').waitFor();
     await page.keyboard.press('Escape');
-    await page.getByPlaceholder('Type an id, a name or a page').waitFor({ state: 'detached' });
+    await search.waitFor({ state: 'detached' });
     await page.keyboard.press('Control+k');
-    await page.getByPlaceholder('Type an id, a name or a page').waitFor();
+    await search.and(page.locator(':focus')).waitFor();
     await page.keyboard.type(id);
     await page.getByText(`Open ${id}`).waitFor();
     await page.keyboard.press('ArrowDown');
