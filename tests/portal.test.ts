@@ -167,7 +167,7 @@ describe('the portal', { skip }, () => {
 
     await openPage(page, '/');
     await page.getByRole('link', { name: /^Developer portal/ }).click();
-    await main(page).getByRole('link', { name: 'Exemplo Developers' }).click();
+    await main(page).getByRole('link', { name: 'Exemplo Developers', exact: true }).click();
     await page.waitForURL(/\/portal\/partners$/);
     // What the community is shown, and nothing else.
     await main(page).getByRole('link', { name: 'accounts' }).waitFor();
