@@ -3,12 +3,20 @@
  * routes are those of the server: one that is not walked here fails the test until somebody says how it is asked.
  */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Client } from 'pg';
 import { createKey } from '../src/platform/access/access.ts';
-import { newUuid } from '../src/platform/ids.ts';
+import { newUuid, uuidOf } from '../src/platform/ids.ts';
+import {
+  getReady,
+  liveRequest,
+  newCommunity,
+  newDeveloper,
+  signUp,
+} from '../src/services/identity/communities/testing.ts';
 import { newPerson } from '../src/services/identity/people/testing.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
@@ -22,7 +30,10 @@ let second: string;
 const walked = new Set<string>();
 
 before(async () => {
-  platform = await openTestPlatform();
+  platform = await openTestPlatform({
+    PUBLIC_URL: 'https://bank.example',
+    IDENTITY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+  });
   superuser = new Client({ connectionString: platform.url });
   await superuser.connect();
   bank = await platform.newTenant();
@@ -44,11 +55,19 @@ interface Told {
   after: unknown;
 }
 
-async function toldOf(tenant: TestTenant, answer: Answer): Promise<Told & { route: string; method: string }> {
+/** Who asks, and whose record tells of it. */
+interface Asking {
+  scope: Pick<TestTenant['scope'], 'tenant_id'>;
+  ask: (method: Method, url: string, body?: object, headers?: Record<string, string>) => Promise<Answer>;
+}
+
+async function toldOf(tenant_id: string, answer: Answer): Promise<Told & { route: string; method: string }> {
   for (let tries = 0; tries < 400; tries += 1) {
+    // What one service asked of another for it has records of its own.
     const { rows } = await superuser.query(
-      'select subject, before, after, route, method from platform.audit_records where tenant_id = $1 and request_id = $2',
-      [tenant.scope.tenant_id, answer.headers['request-id']],
+      `select subject, before, after, route, method from platform.audit_records
+       where tenant_id = $1 and request_id = $2 and route not like '/internal/%'`,
+      [tenant_id, answer.headers['request-id']],
     );
     if (rows.length > 0) {
       assert.equal(rows.length, 1);
@@ -65,7 +84,7 @@ async function changes(
   method: Method,
   url: string,
   body?: object,
-  options: { by?: TestTenant; key?: string } = {},
+  options: { by?: Asking; key?: string } = {},
 ): Promise<{ body: Answer['body']; told: Told }> {
   const { by = bank, key } = options;
   const answer = await by.ask(method, url, body, {
@@ -74,7 +93,7 @@ async function changes(
     ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
   });
   assert.ok(answer.status >= 200 && answer.status < 300, `${method} ${url}: ${answer.status} ${answer.text}`);
-  const { route, method: recorded, ...told } = await toldOf(by, answer);
+  const { route, method: recorded, ...told } = await toldOf(by.scope.tenant_id, answer);
   walked.add(`${recorded} ${route}`);
   const shown = `${method} ${url}: ${JSON.stringify(told)}`;
   assert.ok(told.subject !== null && told.subject !== '', shown);
@@ -274,6 +293,122 @@ test('notifications, without what is said and without a secret', async () => {
   while ((await bank.get(`${base}/messages/${id}`)).state !== 'sent') await sleep(10);
   const { told: read } = await changes('changes', 'POST', `${base}/messages/${id}/read`);
   assert.deepEqual([Object(read.before).read_at, typeof Object(read.after).read_at], [undefined, 'string']);
+  const { told: removed } = await changes('removes', 'DELETE', on);
+  assert.deepEqual([removed.subject, Object(removed.before).name], [recipient.id, 'Bia']);
+});
+
+test('the books of a period, closed and opened again', async () => {
+  const at = '/api/v2/period-closes';
+  const { body: close } = await changes('makes', 'POST', at, { through: '2020-12-31' });
+  const { told } = await changes('changes', 'POST', `${at}/${close.id}/reopen`, { reason: 'An invoice' });
+  assert.deepEqual(
+    [told.subject, Object(told.before).reopened_at ?? null, typeof Object(told.after).reopened_at],
+    [close.id, null, 'string'],
+  );
+});
+
+test('communities, what is said in them, and what their organisations are given', async () => {
+  const institution = await platform.newTenant('live');
+  const by = institution;
+  const { body: community } = await changes(
+    'makes',
+    'POST',
+    '/api/v2/communities',
+    { slug: 'walked', name: 'Walked', terms: { version: '1', text: 'Be kind.' }, sign_up: 'closed' },
+    { by },
+  );
+  const at = `/api/v2/communities/${community.id}`;
+  const { told: opened } = await changes('changes', 'PATCH', at, { sign_up: 'open' }, { by });
+  assert.deepEqual(
+    [opened.subject, Object(opened.before).sign_up, Object(opened.after).sign_up],
+    [community.id, 'closed', 'open'],
+  );
+  const said = { title: 'Maintenance', text: 'On Sunday' };
+  const { body: announcement } = await changes('makes', 'POST', `${at}/announcements`, said, { by });
+  const withdrawing = `${at}/announcements/${announcement.id}/withdraw`;
+  const { told: withdrawn } = await changes('changes', 'POST', withdrawing, {}, { by });
+  assert.deepEqual([withdrawn.subject, Object(withdrawn.before).title], [announcement.id, said.title]);
+
+  const partners = await newCommunity(institution);
+  const developer = await newDeveloper(platform, institution, partners);
+  await getReady(developer);
+  const self = (await developer.browser.ask('GET', '/api/v2/self')).body;
+  const developing = {
+    scope: { tenant_id: uuidOf('ten', self.tenant.id) },
+    ask: developer.browser.ask,
+  };
+  const theirs = { by: developing };
+  const terms = { version: '2', text: 'Be kind, and quick.' };
+  await changes('changes', 'PATCH', `/api/v2/communities/${partners.id}`, { terms }, { by });
+  const accepting = '/api/v2/portal/terms/accept';
+  const { told: accepted } = await changes('changes', 'POST', accepting, { version: '2' }, theirs);
+  assert.equal(Object(accepted.after).terms_version, '2');
+
+  const asking = '/api/v2/portal/questions';
+  const { body: question } = await changes('makes', 'POST', asking, { title: 'How?', text: 'So?' }, theirs);
+  const on = `/api/v2/communities/${partners.id}/questions/${question.id}`;
+  const { told: answered } = await changes('changes', 'POST', `${on}/answers`, { text: 'So.' }, { by });
+  assert.deepEqual([Object(answered.before).data, Object(answered.after).data.length], [[], 1]);
+  const own = `${asking}/${question.id}`;
+  await changes('changes', 'POST', `${own}/answers`, { text: 'I see' }, theirs);
+  const [{ id: answer_id }] = Object(answered.after).data;
+  const { told: chosen } = await changes('changes', 'POST', `${own}/accept`, { answer_id }, theirs);
+  assert.deepEqual(
+    [Object(chosen.before).data[0].accepted, Object(chosen.after).data[0].accepted],
+    [false, true],
+  );
+  const { told: hidden } = await changes('changes', 'POST', `${on}/hide`, { reason: 'Spam' }, { by });
+  assert.deepEqual([hidden.subject, Object(hidden.before).text], [question.id, 'So?']);
+
+  const requests = '/api/v2/portal/live-requests';
+  const [rejected, approved] = [
+    (await changes('makes', 'POST', requests, liveRequest, theirs)).body,
+    (await changes('makes', 'POST', requests, { ...liveRequest, name: 'Again' }, theirs)).body,
+  ];
+  const deciding = '/api/v2/live-requests';
+  const reject = `${deciding}/${rejected.id}/reject`;
+  const { told: ofRejected } = await changes('changes', 'POST', reject, { reason: 'No' }, { by });
+  const approve = `${deciding}/${approved.id}/approve`;
+  const { body: given, told: ofApproved } = await changes('changes', 'POST', approve, {}, { by });
+  assert.deepEqual(
+    [ofRejected, ofApproved].map((told) => [Object(told.before).status, Object(told.after).status]),
+    [
+      ['pending', 'rejected'],
+      ['pending', 'approved'],
+    ],
+  );
+  const keys = `/api/v2/portal/live-applications/${given.application_id}/keys`;
+  const { body: key, told: made } = await changes('makes', 'POST', keys, { label: 'live' }, theirs);
+  assert.ok(!JSON.stringify(made).includes(key.key));
+  const { told: revoked } = await changes('changes', 'POST', `${keys}/${key.id}/revoke`, undefined, theirs);
+  assert.deepEqual(
+    [revoked.subject, Object(revoked.before).status, Object(revoked.after).status],
+    [key.id, 'active', 'revoked'],
+  );
+
+  const organisation = `/api/v2/organisations/${given.organisation_id}`;
+  for (const [action, from, to] of [
+    ['suspend', 'active', 'suspended'],
+    ['resume', 'suspended', 'active'],
+  ] as const) {
+    const { told } = await changes('changes', 'POST', `${organisation}/${action}`, { reason: 'x' }, { by });
+    assert.deepEqual([Object(told.before).status, Object(told.after).status], [from, to]);
+  }
+  const careful = await newCommunity(institution, { sign_up: 'approval' });
+  for (const [action, status, body] of [
+    ['approve', 'active', {}],
+    ['reject', 'rejected', { reason: 'Unknown' }],
+  ] as const) {
+    const waiting = await signUp(platform, institution, careful);
+    assert.equal(waiting.status, 'pending');
+    const [{ id }] = (await institution.get('/api/v2/organisations?status=pending')).data;
+    const decide = `/api/v2/organisations/${id}/${action}`;
+    const { told } = await changes('changes', 'POST', decide, body, { by });
+    assert.deepEqual(
+      [told.subject, Object(told.before).status, Object(told.after).status],
+      [id, 'pending', status],
+    );
+  }
 });
 
 test('endpoints of webhooks and what is sent again, without a secret', async () => {

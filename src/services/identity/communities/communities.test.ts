@@ -2,18 +2,27 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, test } from 'node:test';
-import { Secret, TOTP } from 'otpauth';
 import { Client } from 'pg';
 import { createKey } from '../../../platform/access/access.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
 import { type Browser, GOOD_PASSWORD, newBrowser, signIn } from '../people/testing.ts';
+import {
+  anonymously,
+  getReady,
+  liveRequest,
+  mailTo,
+  newCommunity,
+  newDeveloper,
+  signUpBody,
+  terms,
+  tokenFor,
+} from './testing.ts';
 
 type Json = Answer['body'];
 
 let platform: TestPlatform;
 let bank: TestTenant;
 let sql: Client;
-let count = 0;
 before(async () => {
   platform = await openTestPlatform({
     PUBLIC_URL: 'https://bank.example',
@@ -31,122 +40,17 @@ beforeEach(async () => {
   await sql.query('delete from identity.sign_in_throttles');
 });
 
-const terms = { version: '2027-01', text: 'Be kind to the API.' };
-
-async function newCommunity(more: object = {}): Promise<Json> {
-  count += 1;
-  return bank.post('/api/v2/communities', {
-    slug: `partners-${count}`,
-    name: 'Partners',
-    terms,
-    sign_up: 'open',
-    live_scopes: ['accounts:read', 'transfers:*'],
-    ...more,
-  });
-}
-
-/** Asks as somebody whom nobody knows. */
-async function anonymously(method: 'GET' | 'POST', url: string, body?: object, address?: string) {
-  return newBrowser(platform, address).ask(method, url, body);
-}
-
-function signUpBody(
-  community: { slug: string },
-  more: object = {},
-): { email: string } & Record<string, unknown> {
-  count += 1;
-  return {
-    community: community.slug,
-    email: `dev.${count}@partner.example`,
-    name: 'Dora Dev',
-    organisation_name: 'Ledgerly',
-    accepted_terms_version: terms.version,
-    ...more,
-  };
-}
-
-/** The newest mail that the institution's local outbox has for an address, and that says something. */
-async function mailTo(email: string, says: RegExp): Promise<string> {
-  for (;;) {
-    const { data } = await bank.get('/api/v2/notifications/outbox?limit=100');
-    const mail = data.find(({ address, content }: Json) => address === email && says.test(content.text));
-    if (mail !== undefined) return mail.content.text;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-/** The token of the link that was mailed. */
-async function tokenFor(email: string): Promise<string> {
-  const link = /https:\/\/bank\.example\/portal\/verify#([\w-]+)/;
-  const [, token] = link.exec(await mailTo(email, link)) ?? [];
-  return token ?? assert.fail();
-}
-
-/** Somebody who signed up, confirmed the address and signed in. */
-async function newDeveloper(community: Json): Promise<{ email: string; browser: Browser }> {
-  const body = signUpBody(community);
-  assert.equal((await anonymously('POST', '/identity/sign-ups', body)).status, 202);
-  const verified = await anonymously('POST', '/identity/sign-ups/verify', {
-    token: await tokenFor(body.email),
-  });
-  assert.equal(verified.body.status, 'ready', verified.text);
-  const browser = newBrowser(platform);
-  const accepted = await browser.ask('POST', '/identity/invitations/accept', {
-    token: verified.body.invitation_token,
-    name: 'Dora Dev',
-    password: GOOD_PASSWORD,
-  });
-  assert.equal(accepted.status, 201, accepted.text);
-  await signIn(browser, body.email);
-  return { email: body.email, browser };
-}
-
-/** Does what the checklist asks for. */
-async function getReady({ browser }: { browser: Browser }): Promise<void> {
-  const { body } = await browser.ask('POST', '/identity/me/totp');
-  const code = TOTP.generate({ secret: Secret.fromBase32(body.secret) });
-  const confirmed = await browser.ask('POST', '/identity/me/totp/confirm', { code });
-  assert.ok(confirmed.status < 300, confirmed.text);
-  const chart = { code: '1', name: 'Cash', type: 'asset' };
-  assert.equal((await browser.ask('POST', '/api/v2/chart-of-accounts', chart)).status, 201);
-  const [debit, credit] = await Promise.all(
-    ['A', 'B'].map(async (name) => {
-      const opened = await browser.ask('POST', '/api/v2/accounts', {
-        name,
-        currency: 'BRL',
-        chart_code: '1',
-        credit_limit: null,
-      });
-      return opened.body.id;
-    }),
-  );
-  const moved = await browser.ask('POST', '/api/v2/transfers', {
-    debit_account_id: debit,
-    credit_account_id: credit,
-    amount: { amount: '1.00', currency: 'BRL' },
-  });
-  assert.equal(moved.status, 201, moved.text);
-}
-
-const liveRequest = {
-  name: 'Payments',
-  purpose: 'Pays invoices',
-  scopes: ['transfers:post', 'accounts:read'],
-  contact_email: 'ops@partner.example',
-  webhooks: 'not_needed',
-};
-
 test('whoever confirms an address gets an organisation with a sandbox of its own, and nothing else', async () => {
-  const community = await newCommunity({ listed: true, apis: ['Transfers'] });
-  const seen = await anonymously('GET', `/identity/communities/${community.slug}`);
+  const community = await newCommunity(bank, { listed: true, apis: ['Transfers'] });
+  const seen = await anonymously(platform, 'GET', `/identity/communities/${community.slug}`);
   assert.deepEqual(
     [seen.status, seen.body.institution, seen.body.terms, seen.body.apis, seen.body.authority],
     [200, 'Test', terms, ['Transfers'], undefined],
   );
-  const { data } = (await anonymously('GET', '/identity/communities')).body;
+  const { data } = (await anonymously(platform, 'GET', '/identity/communities')).body;
   assert.ok(data.some(({ slug }: Json) => slug === community.slug));
 
-  const { browser } = await newDeveloper(community);
+  const { browser } = await newDeveloper(platform, bank, community);
   const self = await browser.ask('GET', '/api/v2/self');
   assert.deepEqual(
     [self.body.tenant.name, self.body.environment, self.body.permissions.includes('applications:create')],
@@ -173,24 +77,24 @@ test('whoever confirms an address gets an organisation with a sandbox of its own
   // And of the institution nothing at all: an account of it is not there for them.
   await bank.post('/api/v2/chart-of-accounts', { code: '1', name: 'Cash', type: 'asset' });
   const { id } = await bank.post('/api/v2/accounts', { name: 'Ours', currency: 'BRL', chart_code: '1' });
-  const other = await newDeveloper(community);
+  const other = await newDeveloper(platform, bank, community);
   assert.equal((await other.browser.ask('GET', `/api/v2/accounts/${id}`)).status, 404);
   assert.equal((await other.browser.ask('GET', '/api/v2/communities')).body.data.length, 0);
 });
 
 test('a link is followed as often as it is good, and comes to one organisation', async () => {
-  const community = await newCommunity();
+  const community = await newCommunity(bank);
   const body = signUpBody(community);
-  await anonymously('POST', '/identity/sign-ups', body);
-  const token = await tokenFor(body.email);
+  await anonymously(platform, 'POST', '/identity/sign-ups', body);
+  const token = await tokenFor(bank, body.email);
   const answers = await Promise.all(
-    Array.from({ length: 4 }, () => anonymously('POST', '/identity/sign-ups/verify', { token })),
+    Array.from({ length: 4 }, () => anonymously(platform, 'POST', '/identity/sign-ups/verify', { token })),
   );
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
   const { data } = await bank.get(`/api/v2/organisations?community_id=${community.id}`);
   assert.equal(data.length, 1);
   const accept = (invitation_token: string) =>
-    anonymously('POST', '/identity/invitations/accept', {
+    anonymously(platform, 'POST', '/identity/invitations/accept', {
       token: invitation_token,
       name: 'Dora',
       password: GOOD_PASSWORD,
@@ -200,40 +104,41 @@ test('a link is followed as often as it is good, and comes to one organisation',
   );
   assert.equal(accepted.filter(({ status }) => status === 201).length, 1);
   // It was used: whoever has it now gets nothing.
-  const again = await anonymously('POST', '/identity/sign-ups/verify', { token });
+  const again = await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token });
   assert.deepEqual([again.status, again.body.code], [404, 'sign_up_not_good']);
   for (const wrong of ['', 'x', `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`]) {
     assert.ok(
-      (await anonymously('POST', '/identity/sign-ups/verify', { token: wrong })).status >= 400,
+      (await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token: wrong })).status >= 400,
       wrong,
     );
   }
   await sql.query("update identity.sign_ups set expires_at = now() - interval '1 s', verified_at = null");
-  const late = await anonymously('POST', '/identity/sign-ups/verify', { token });
+  const late = await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token });
   assert.equal(late.body.code, 'sign_up_not_good');
 });
 
 test('signing up tells nothing of who is known, and is refused by what everybody can see', async () => {
-  const community = await newCommunity({ email_domains: ['partner.example'] });
-  const developer = await newDeveloper(community);
+  const community = await newCommunity(bank, { email_domains: ['partner.example'] });
+  const developer = await newDeveloper(platform, bank, community);
   const known = await anonymously(
+    platform,
     'POST',
     '/identity/sign-ups',
     signUpBody(community, { email: developer.email }),
   );
-  const unknown = await anonymously('POST', '/identity/sign-ups', signUpBody(community));
+  const unknown = await anonymously(platform, 'POST', '/identity/sign-ups', signUpBody(community));
   assert.deepEqual([known.status, known.text], [unknown.status, unknown.text]);
   // Who owns the address learns it.
-  const token = await tokenFor(developer.email);
+  const token = await tokenFor(bank, developer.email);
   await sql.query('update identity.sign_ups set expires_at = expires_at');
   const { rows } = await sql.query('select count(*)::int as count from identity.sign_ups where email = $1', [
     developer.email,
   ]);
   assert.equal(rows[0].count, 2);
-  const used = await anonymously('POST', '/identity/sign-ups/verify', { token });
+  const used = await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token });
   assert.ok(['address_in_use', 'sign_up_not_good'].includes(used.body.code), used.text);
 
-  const closed = await newCommunity({ sign_up: 'closed' });
+  const closed = await newCommunity(bank, { sign_up: 'closed' });
   for (const [body, status, code] of [
     [signUpBody(community, { email: 'eve@evil.example' }), 422, 'email_domain_not_admitted'],
     [signUpBody(community, { accepted_terms_version: '2020' }), 409, 'terms_not_current'],
@@ -244,16 +149,16 @@ test('signing up tells nothing of who is known, and is refused by what everybody
     [signUpBody(community, { name: 'x'.repeat(256) }), 400, 'malformed_request'],
     [signUpBody(community, { role: 'administrator' }), 400, 'malformed_request'],
   ] as const) {
-    const refused = await anonymously('POST', '/identity/sign-ups', body);
+    const refused = await anonymously(platform, 'POST', '/identity/sign-ups', body);
     assert.deepEqual([refused.status, refused.body.code], [status, code], refused.text);
   }
 });
 
 test('a mailbox is not flooded, and a network is slowed down', async () => {
-  const community = await newCommunity();
+  const community = await newCommunity(bank);
   const body = signUpBody(community);
   for (let sent = 0; sent < 9; sent += 1) {
-    const answer = await anonymously('POST', '/identity/sign-ups', body, `198.51.100.${sent}`);
+    const answer = await anonymously(platform, 'POST', '/identity/sign-ups', body, `198.51.100.${sent}`);
     assert.equal(answer.status, 202, answer.text);
   }
   const { rows } = await sql.query('select count(*)::int as count from identity.sign_ups where email = $1', [
@@ -262,18 +167,24 @@ test('a mailbox is not flooded, and a network is slowed down', async () => {
   assert.equal(rows[0].count, 5);
   const statuses: number[] = [];
   for (let sent = 0; sent < 25; sent += 1) {
-    const answer = await anonymously('POST', '/identity/sign-ups', signUpBody(community), '203.0.113.9');
+    const answer = await anonymously(
+      platform,
+      'POST',
+      '/identity/sign-ups',
+      signUpBody(community),
+      '203.0.113.9',
+    );
     statuses.push(answer.status);
   }
   assert.deepEqual([statuses[0], statuses.at(-1)], [202, 429]);
 });
 
 test('where the institution approves, nobody is in before it did, and nobody who was rejected', async () => {
-  const community = await newCommunity({ sign_up: 'approval' });
+  const community = await newCommunity(bank, { sign_up: 'approval' });
   const body = signUpBody(community);
-  await anonymously('POST', '/identity/sign-ups', body);
-  const token = await tokenFor(body.email);
-  const pending = await anonymously('POST', '/identity/sign-ups/verify', { token });
+  await anonymously(platform, 'POST', '/identity/sign-ups', body);
+  const token = await tokenFor(bank, body.email);
+  const pending = await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token });
   assert.deepEqual([pending.body.status, pending.body.invitation_token], ['pending', undefined]);
   const { data } = await bank.get('/api/v2/organisations?status=pending');
   const [organisation] = data;
@@ -286,29 +197,29 @@ test('where the institution approves, nobody is in before it did, and nobody who
   assert.equal((await bank.post(`${at}/approve`)).status, 'active');
   const next = await (async () => {
     for (;;) {
-      const found = await tokenFor(body.email);
+      const found = await tokenFor(bank, body.email);
       if (found !== token) return found;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
-  assert.equal((await anonymously('POST', '/identity/sign-ups/verify', { token })).status, 404);
-  const ready = await anonymously('POST', '/identity/sign-ups/verify', { token: next });
+  assert.equal((await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token })).status, 404);
+  const ready = await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token: next });
   assert.equal(ready.body.status, 'ready', ready.text);
 
   const rejected = signUpBody(community);
-  await anonymously('POST', '/identity/sign-ups', rejected);
-  const theirs = await tokenFor(rejected.email);
-  await anonymously('POST', '/identity/sign-ups/verify', { token: theirs });
+  await anonymously(platform, 'POST', '/identity/sign-ups', rejected);
+  const theirs = await tokenFor(bank, rejected.email);
+  await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token: theirs });
   const [{ id }] = (await bank.get('/api/v2/organisations?status=pending')).data;
   await bank.post(`/api/v2/organisations/${id}/reject`, { reason: 'Unknown to us' });
-  const refused = await anonymously('POST', '/identity/sign-ups/verify', { token: theirs });
+  const refused = await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token: theirs });
   assert.equal(refused.body.code, 'sign_up_not_good');
-  await mailTo(rejected.email, /has rejected this: Ledgerly\. Unknown to us/);
+  await mailTo(bank, rejected.email, /has rejected this: Ledgerly\. Unknown to us/);
 });
 
 test('live access is asked for when the checklist is done, and is no more than was offered, asked and granted', async () => {
-  const community = await newCommunity();
-  const developer = await newDeveloper(community);
+  const community = await newCommunity(bank);
+  const developer = await newDeveloper(platform, bank, community);
   const { browser } = developer;
   const at = '/api/v2/portal/live-requests';
   const early = await browser.ask('POST', at, liveRequest);
@@ -371,7 +282,7 @@ test('live access is asked for when the checklist is done, and is no more than w
   assert.equal(trail.data.length, 1, 'the institution has it on record');
 
   // Another partner neither sees nor touches it.
-  const other = await newDeveloper(community);
+  const other = await newDeveloper(platform, bank, community);
   assert.deepEqual((await other.browser.ask('GET', at)).body.data, []);
   assert.deepEqual((await other.browser.ask('GET', '/api/v2/portal/live-applications')).body.data, []);
   assert.equal(
@@ -387,8 +298,8 @@ test('live access is asked for when the checklist is done, and is no more than w
 });
 
 test('an organisation that is suspended is out at once, with its keys, until it is resumed', async () => {
-  const community = await newCommunity();
-  const developer = await newDeveloper(community);
+  const community = await newCommunity(bank);
+  const developer = await newDeveloper(platform, bank, community);
   await getReady(developer);
   const { browser } = developer;
   const asked = await browser.ask('POST', '/api/v2/portal/live-requests', liveRequest);
@@ -403,7 +314,7 @@ test('an organisation that is suspended is out at once, with its keys, until it 
   assert.equal(await use(), 200);
   const at = `/api/v2/organisations/${asked.body.organisation_id}`;
   await bank.post(`${at}/suspend`, { reason: 'Unpaid' });
-  await mailTo(developer.email, /has suspended this: Ledgerly\. Unpaid/);
+  await mailTo(bank, developer.email, /has suspended this: Ledgerly\. Unpaid/);
   const refused = await browser.ask('GET', '/api/v2/portal/self');
   assert.ok(refused.status === 401 || refused.status === 403, refused.text);
   assert.ok((await use()) >= 401);
@@ -417,8 +328,7 @@ test('a community whose staff may do it no more takes no sign-ups until somebody
     label: 'former',
     scopes: ['communities:*', 'notifications:send', 'accounts:read'],
   });
-  count += 1;
-  const slug = `former-${count}`;
+  const slug = 'former';
   const made = await platform.running.app.inject({
     method: 'POST',
     url: '/api/v2/communities',
@@ -433,9 +343,9 @@ test('a community whose staff may do it no more takes no sign-ups until somebody
     payload: { live_scopes: ['transfers:post'] },
   });
   assert.equal(more.json().code, 'permission_not_held');
-  assert.equal((await anonymously('POST', '/identity/sign-ups', signUpBody({ slug }))).status, 202);
+  assert.equal((await anonymously(platform, 'POST', '/identity/sign-ups', signUpBody({ slug }))).status, 202);
   await bank.post(`/api/v2/api-keys/${id}/revoke`);
-  const refused = await anonymously('POST', '/identity/sign-ups', signUpBody({ slug }));
+  const refused = await anonymously(platform, 'POST', '/identity/sign-ups', signUpBody({ slug }));
   assert.deepEqual([refused.status, refused.body.code], [503, 'sign_up_unavailable']);
   const edited = await bank.ask(
     'PATCH',
@@ -444,11 +354,11 @@ test('a community whose staff may do it no more takes no sign-ups until somebody
     { 'if-match': '*' },
   );
   assert.equal(edited.status, 200, edited.text);
-  assert.equal((await anonymously('POST', '/identity/sign-ups', signUpBody({ slug }))).status, 202);
+  assert.equal((await anonymously(platform, 'POST', '/identity/sign-ups', signUpBody({ slug }))).status, 202);
 });
 
 test('a community offers nothing that its staff could not give, under a name that nobody else has', async () => {
-  const community = await newCommunity();
+  const community = await newCommunity(bank);
   const taken = await bank.ask('POST', '/api/v2/communities', { slug: community.slug, name: 'Ours', terms });
   assert.deepEqual([taken.status, taken.body.code], [409, 'community_exists']);
   const other = await platform.newTenant('live');
@@ -473,12 +383,12 @@ test('a community offers nothing that its staff could not give, under a name tha
 });
 
 test('developers ask and answer in their community, and hear what the institution announces', async () => {
-  const community = await newCommunity();
-  const elsewhere = await newCommunity();
+  const community = await newCommunity(bank);
+  const elsewhere = await newCommunity(bank);
   const [asker, helper, stranger] = [
-    await newDeveloper(community),
-    await newDeveloper(community),
-    await newDeveloper(elsewhere),
+    await newDeveloper(platform, bank, community),
+    await newDeveloper(platform, bank, community),
+    await newDeveloper(platform, bank, elsewhere),
   ];
   const staff = `/api/v2/communities/${community.id}`;
   const announced = await bank.post(`${staff}/announcements`, { title: 'Closed', text: 'On Friday' });

@@ -153,8 +153,15 @@ export function portalDiscussionRoutes(db: Database): FastifyPluginAsyncTypebox 
         const attempt = attemptOfOrganisation(place.organisation_id, attemptOf(request, path));
         const uuid = uuidOf('que', question_id);
         const by = speaker(request.caller);
-        const { question, replayed } = await answerQuestion(db, place, by, uuid, request.body, attempt);
-        request.audit({ subject: question.id, ...(replayed ? {} : { after: question }) });
+        const { before, question, replayed } = await answerQuestion(
+          db,
+          place,
+          by,
+          uuid,
+          request.body,
+          attempt,
+        );
+        request.audit({ subject: question.id, ...(replayed ? {} : { before, after: question }) });
         answerCreated(reply, `${base}/${question.id}`, replayed);
         return question;
       },
@@ -321,7 +328,7 @@ export function communityDiscussionRoutes(db: Database): FastifyPluginAsyncTypeb
         const place = await placeOf(request, community_id);
         const path = `/api/v2/communities/${community_id}/questions/${question_id}`;
         const uuid = uuidOf('que', question_id);
-        const { question, replayed } = await answerQuestion(
+        const { before, question, replayed } = await answerQuestion(
           db,
           place,
           speaker(request.caller),
@@ -329,7 +336,7 @@ export function communityDiscussionRoutes(db: Database): FastifyPluginAsyncTypeb
           request.body,
           attemptOf(request, `${path}/answers`),
         );
-        request.audit({ subject: question.id, ...(replayed ? {} : { after: question }) });
+        request.audit({ subject: question.id, ...(replayed ? {} : { before, after: question }) });
         answerCreated(reply, path, replayed);
         return question;
       },

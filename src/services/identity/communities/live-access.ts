@@ -369,6 +369,15 @@ const Key = Type.Object({
   created_at: Type.String(),
   last_used_at: Type.Optional(Type.String()),
 });
+
+/** What an organisation is told of a key. */
+const keyOf = ({ id, label, hint, status, created_at }: Static<typeof Key>): Static<typeof Key> => ({
+  id,
+  label,
+  hint,
+  status,
+  created_at,
+});
 const LiveApplication = Type.Object({
   id: Id('app'),
   name: Type.String(),
@@ -470,7 +479,7 @@ export async function revokeLiveKey(
   host: Scope,
   organisation: string,
   { application_id, key_id, by }: { application_id: string; key_id: string; by: string },
-): Promise<Static<typeof Key>> {
+): Promise<{ before: Static<typeof Key>; after: Static<typeof Key> }> {
   const uuid = uuidOf('key', key_id);
   const keys = await access.db.read(host, async (tx) => {
     const own = await applicationsOf(tx, host, organisation);
@@ -480,9 +489,8 @@ export async function revokeLiveKey(
   if (!keys.some(({ id }) => id === key_id)) {
     throw refuse('api_key_not_found', `${application_id} has no key ${key_id}.`);
   }
-  const { after } = await revokeApiKey(access, host, uuid, by);
-  const { id, label, hint, status, created_at } = after;
-  return { id, label, hint, status, created_at };
+  const { before, after } = await revokeApiKey(access, host, uuid, by);
+  return { before: keyOf(before), after: keyOf(after) };
 }
 
 /** Disables or enables all that an organisation was given. */

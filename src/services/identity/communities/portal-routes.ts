@@ -58,7 +58,7 @@ export function portalRoutes(portal: Portal): FastifyPluginAsyncTypebox {
     async function recordAtHost(
       request: FastifyRequest,
       host: Scope,
-      change: { subject: string; after: object },
+      change: { subject: string; before?: object; after: object },
     ): Promise<void> {
       const { caller, method, url, ip, routeOptions, id } = request;
       await audit.record({
@@ -72,8 +72,7 @@ export function portalRoutes(portal: Portal): FastifyPluginAsyncTypebox {
         request_id: id,
         outcome: 'done',
         status: 200,
-        subject: change.subject,
-        after: change.after,
+        ...change,
       });
     }
 
@@ -245,9 +244,9 @@ export function portalRoutes(portal: Portal): FastifyPluginAsyncTypebox {
       async (request) => {
         const { host, uuid } = await standing(request);
         const by = request.caller.principal.id;
-        const after = await revokeLiveKey(portal, host, uuid, { ...request.params, by });
-        request.audit({ subject: after.id, after });
-        await recordAtHost(request, host, { subject: after.id, after });
+        const { before, after } = await revokeLiveKey(portal, host, uuid, { ...request.params, by });
+        request.audit({ subject: after.id, before, after });
+        await recordAtHost(request, host, { subject: after.id, before, after });
         return after;
       },
     );

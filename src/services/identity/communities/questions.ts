@@ -255,8 +255,9 @@ export async function answerQuestion(
   uuid: string,
   body: Static<typeof AnswerRequest>,
   attempt: Attempt,
-): Promise<{ question: Question; replayed: boolean }> {
+): Promise<{ before: Question | undefined; question: Question; replayed: boolean }> {
   const { scope, organisation_id } = place;
+  let before: Question | undefined;
   const { replayed } = await once(
     db,
     scope,
@@ -271,6 +272,7 @@ export async function answerQuestion(
       if (question.data.length >= MAX_ANSWERS) {
         throw refuse('question_full', `${question.id} has ${MAX_ANSWERS} answers.`);
       }
+      before = question;
       const id = newUuid();
       await tx.run(
         `insert into identity.answers (tenant_id, environment, id, question_id, organisation_id, text, answered_by,
@@ -281,7 +283,7 @@ export async function answerQuestion(
       return id;
     },
   );
-  return { question: await db.read(scope, (tx) => getQuestion(tx, place, uuid)), replayed };
+  return { before, question: await db.read(scope, (tx) => getQuestion(tx, place, uuid)), replayed };
 }
 
 function assertHas({ id, data }: Question, answer_id: string): void {

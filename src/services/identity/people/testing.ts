@@ -8,7 +8,7 @@ export const GOOD_PASSWORD = 'correct horse battery';
 export interface Browser {
   /** A request as a page of this site would send it, with the cookies that came before. */
   ask: (
-    method: 'GET' | 'POST' | 'PATCH',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     url: string,
     body?: object,
     headers?: Record<string, string>,

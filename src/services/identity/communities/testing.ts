@@ -1,0 +1,142 @@
+/** Communities, and developers who sign up at them, for tests. */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Secret, TOTP } from 'otpauth';
+import type { Answer, TestPlatform, TestTenant } from '../../../testing.ts';
+import { type Browser, GOOD_PASSWORD, newBrowser, signIn } from '../people/testing.ts';
+
+type Json = Answer['body'];
+
+/** Somebody who signed up, confirmed the address and signed in. */
+export interface Developer {
+  email: string;
+  browser: Browser;
+}
+
+let count = 0;
+
+export const terms = { version: '2027-01', text: 'Be kind to the API.' };
+
+export async function newCommunity(bank: TestTenant, more: object = {}): Promise<Json> {
+  count += 1;
+  return bank.post('/api/v2/communities', {
+    slug: `partners-${count}`,
+    name: 'Partners',
+    terms,
+    sign_up: 'open',
+    live_scopes: ['accounts:read', 'transfers:*'],
+    ...more,
+  });
+}
+
+/** Asks as somebody whom nobody knows. */
+export async function anonymously(
+  platform: TestPlatform,
+  method: 'GET' | 'POST',
+  url: string,
+  body?: object,
+  address?: string,
+): Promise<Answer> {
+  return newBrowser(platform, address).ask(method, url, body);
+}
+
+export function signUpBody(
+  community: { slug: string },
+  more: object = {},
+): { email: string } & Record<string, unknown> {
+  count += 1;
+  return {
+    community: community.slug,
+    email: `dev.${count}@partner.example`,
+    name: 'Dora Dev',
+    organisation_name: 'Ledgerly',
+    accepted_terms_version: terms.version,
+    ...more,
+  };
+}
+
+/** The newest mail that the institution’s local outbox has for an address, and that says something. */
+export async function mailTo(bank: TestTenant, email: string, says: RegExp): Promise<string> {
+  for (;;) {
+    const { data } = await bank.get('/api/v2/notifications/outbox?limit=100');
+    const mail = data.find(({ address, content }: Json) => address === email && says.test(content.text));
+    if (mail !== undefined) return mail.content.text;
+    await sleep(20);
+  }
+}
+
+/** The token of the link that was mailed. */
+export async function tokenFor(bank: TestTenant, email: string): Promise<string> {
+  const link = /https:\/\/bank\.example\/portal\/verify#([\w-]+)/;
+  const [, token] = link.exec(await mailTo(bank, email, link)) ?? [];
+  return token ?? assert.fail();
+}
+
+/** Signs up at a community and follows the link that is mailed. */
+export async function signUp(
+  platform: TestPlatform,
+  bank: TestTenant,
+  community: Json,
+  body = signUpBody(community),
+): Promise<Json> {
+  assert.equal((await anonymously(platform, 'POST', '/identity/sign-ups', body)).status, 202);
+  const token = await tokenFor(bank, body.email);
+  const verified = await anonymously(platform, 'POST', '/identity/sign-ups/verify', { token });
+  assert.equal(verified.status, 200, verified.text);
+  return verified.body;
+}
+
+/** A developer with an organisation of their own, at a community where nobody need approve it. */
+export async function newDeveloper(
+  platform: TestPlatform,
+  bank: TestTenant,
+  community: Json,
+): Promise<Developer> {
+  const body = signUpBody(community);
+  const { status, invitation_token: token } = await signUp(platform, bank, community, body);
+  assert.equal(status, 'ready');
+  const browser = newBrowser(platform);
+  const accepted = await browser.ask('POST', '/identity/invitations/accept', {
+    token,
+    name: 'Dora Dev',
+    password: GOOD_PASSWORD,
+  });
+  assert.equal(accepted.status, 201, accepted.text);
+  await signIn(browser, body.email);
+  return { email: body.email, browser };
+}
+
+/** Does what the checklist asks for. */
+export async function getReady({ browser }: Developer): Promise<void> {
+  const { body } = await browser.ask('POST', '/identity/me/totp');
+  const code = TOTP.generate({ secret: Secret.fromBase32(body.secret) });
+  const confirmed = await browser.ask('POST', '/identity/me/totp/confirm', { code });
+  assert.ok(confirmed.status < 300, confirmed.text);
+  const chart = { code: '1', name: 'Cash', type: 'asset' };
+  assert.equal((await browser.ask('POST', '/api/v2/chart-of-accounts', chart)).status, 201);
+  const [debit, credit] = await Promise.all(
+    ['A', 'B'].map(async (name) => {
+      const opened = await browser.ask('POST', '/api/v2/accounts', {
+        name,
+        currency: 'BRL',
+        chart_code: '1',
+        credit_limit: null,
+      });
+      return opened.body.id;
+    }),
+  );
+  const moved = await browser.ask('POST', '/api/v2/transfers', {
+    debit_account_id: debit,
+    credit_account_id: credit,
+    amount: { amount: '1.00', currency: 'BRL' },
+  });
+  assert.equal(moved.status, 201, moved.text);
+}
+
+export const liveRequest = {
+  name: 'Payments',
+  purpose: 'Pays invoices',
+  scopes: ['transfers:post', 'accounts:read'],
+  contact_email: 'ops@partner.example',
+  webhooks: 'not_needed',
+};
