@@ -81,13 +81,15 @@ test('whatever happens in the ledger is told by an event that is as its type say
   await bank.post(`/api/v2/accounts/${ana}/unfreeze`);
   const empty = await bank.post('/api/v2/accounts', { name: 'Empty', currency: 'BRL', chart_code: '2' });
   await bank.post(`/api/v2/accounts/${empty.id}/close`);
+  const closed = await bank.post('/api/v2/period-closes', { through: '2020-12-31' });
+  await bank.post(`/api/v2/period-closes/${closed.id}/reopen`, { reason: 'An invoice' });
   await bank.post('/api/v2/sandbox/clock/advance', { to: '2099-03-01T00:00:00Z' });
   for (;;) {
     const { data } = await bank.get('/api/v2/events?type=ledger.hold.expired');
     if (data.length > 0) break;
     await sleep(50);
   }
-  const events = await all(bank, 17);
+  const events = await all(bank, 19);
   assert.deepEqual(
     assertDeclared(events),
     Object.keys(types)

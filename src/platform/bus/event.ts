@@ -69,6 +69,7 @@ export const prefixOfAggregate: Readonly<Record<string, IdPrefix>> = {
   account: 'acc',
   transfer: 'trf',
   hold: 'hld',
+  period: 'pcl',
 };
 
 /** What the event is about, by its public id or name. */

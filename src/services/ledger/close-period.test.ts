@@ -216,6 +216,20 @@ test('periods are reopened the last one first, with a reason, by who may; what i
   assert.ok(isClosed(await bank.pay('2026-01-31')));
   // What it was when it was closed is told, and that it is so no more.
   assert.equal((await bank.get(`/api/v2/period-closes/${february.id}`)).now.unchanged, false);
+  const { rows: told } = await sql.query(
+    `select type, payload::jsonb ->> 'through' as through from ledger.outbox
+     where tenant_id = $1 and aggregatetype = 'period' order by sequence`,
+    [bank.scope.tenant_id],
+  );
+  assert.deepEqual(
+    told.map(({ type, through }) => [type, through]),
+    [
+      ['ledger.period.closed', '2026-01-31'],
+      ['ledger.period.closed', '2026-02-28'],
+      // Once, though it was asked for twice.
+      ['ledger.period.reopened', '2026-02-28'],
+    ],
+  );
   const anew = (await bank.close_('2026-02-28')).body;
   assert.notEqual(anew.hash, february.hash);
   assert.ok(isClosed(await bank.pay('2026-02-15')));

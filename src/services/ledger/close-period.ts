@@ -10,12 +10,12 @@ import { type CursorContent, pageOf, pageQuery, readPage } from '../../platform/
 import type { Scope, Transaction } from '../../platform/db.ts';
 import { Text } from '../../platform/http.ts';
 import { type Attempt, canonicalRequest } from '../../platform/idempotency.ts';
-import { formatId, Id, newUuid } from '../../platform/ids.ts';
+import { formatId, newUuid } from '../../platform/ids.ts';
 import type { Books } from './books.ts';
-import { IsoDate, Position, Timestamp } from './contract.ts';
+import { IsoDate, PeriodClose, PeriodCloseHash, Position } from './contract.ts';
 import { dayOf } from './day.ts';
 import { refuse } from './errors.ts';
-import { createOnce, lockHead } from './once.ts';
+import { addEvent, createOnce, lockHead } from './once.ts';
 import { readTrialBalance, TrialBalance } from './trial-balance.ts';
 
 export const CloseRequest = Type.Object(
@@ -27,40 +27,15 @@ export const ReopenRequest = Type.Object(
   { additionalProperties: false },
 );
 
-const Hash = Type.String({
-  pattern: '^[0-9a-f]{64}$',
-  description:
-    'SHA-256 of the lines and totals of the trial balance in canonical JSON (RFC 8785), without the names of codes, which may change',
-});
-
-export const PeriodClose = Type.Object({
-  id: Id('pcl'),
-  through: IsoDate,
-  previous_through: Type.Optional(
-    Type.String({
-      ...IsoDate,
-      description: 'The last day that was closed before, and is again if it is reopened',
-    }),
-  ),
-  position: Type.Integer({ ...Position, description: 'Last position of the ledger when it was closed' }),
-  closed_at: Timestamp,
-  closed_by: Type.String({ description: 'Public id of who closed it' }),
-  hash: Type.Optional(Hash),
-  reopened_at: Type.Optional(Timestamp),
-  reopened_by: Type.Optional(Type.String()),
-  reopen_reason: Type.Optional(Type.String()),
-});
-export type PeriodClose = Static<typeof PeriodClose>;
-
 const { lines, totals } = TrialBalance.properties;
 
 export const PeriodCloseInFull = Type.Object({
   ...PeriodClose.properties,
-  hash: Hash,
+  hash: PeriodCloseHash,
   trial_balance: Type.Object({ lines, totals }, { description: 'As it was when the period was closed' }),
   now: Type.Object(
     {
-      hash: Hash,
+      hash: PeriodCloseHash,
       position: Position,
       unchanged: Type.Boolean({ description: 'Whether the trial balance of that day is still the same' }),
     },
@@ -145,6 +120,17 @@ async function completeClose(books: Books, scope: Scope, uuid: string): Promise<
   });
 }
 
+/** Adds the event of a step, without what only the auditor reads. */
+async function tell(
+  tx: Transaction,
+  scope: Scope,
+  type: 'ledger.period.closed' | 'ledger.period.reopened',
+  uuid: string,
+): Promise<void> {
+  const { hash: _, reopen_reason: __, ...data } = closeOf(await getRow(tx, scope, uuid));
+  await addEvent(tx, scope, { id: newUuid(), type, subject: uuid, data });
+}
+
 const HeadRow = Type.Object({ closed_through: Nullable, today: Type.String(), position: Type.BigInt() });
 
 /** Closes the books up to a day, once for each idempotency key. */
@@ -190,6 +176,7 @@ export async function closePeriod(
         (caller.on_behalf_of ?? caller.principal).id,
       ],
     );
+    await tell(tx, caller, 'ledger.period.closed', uuid);
     return uuid;
   });
   return { close: await completeClose(books, caller, id), replayed };
@@ -230,6 +217,7 @@ export async function reopenPeriod(
        where tenant_id = $1 and environment = $2 and id = $3`,
       [caller.tenant_id, caller.environment, uuid, (caller.on_behalf_of ?? caller.principal).id, reason],
     );
+    await tell(tx, caller, 'ledger.period.reopened', uuid);
     return { before: closeOf(before), after: closeOf(await getRow(tx, caller, uuid)) };
   });
 }

@@ -231,3 +231,28 @@ export const ChartEntry = Type.Object({
   created_at: Timestamp,
 });
 export type ChartEntry = Static<typeof ChartEntry>;
+
+export const PeriodCloseHash = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  description:
+    'SHA-256 of the lines and totals of the trial balance in canonical JSON (RFC 8785), without the names of codes, which may change',
+});
+
+export const PeriodClose = Type.Object({
+  id: Id('pcl'),
+  through: IsoDate,
+  previous_through: Type.Optional(
+    Type.String({
+      ...IsoDate,
+      description: 'The last day that was closed before, and is again if it is reopened',
+    }),
+  ),
+  position: Type.Integer({ ...Position, description: 'Last position of the ledger when it was closed' }),
+  closed_at: Timestamp,
+  closed_by: Type.String({ description: 'Public id of who closed it' }),
+  hash: Type.Optional(PeriodCloseHash),
+  reopened_at: Type.Optional(Timestamp),
+  reopened_by: Type.Optional(Type.String()),
+  reopen_reason: Type.Optional(Type.String()),
+});
+export type PeriodClose = Static<typeof PeriodClose>;

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { EventType, EventTypes } from '../../platform/bus/catalogue.ts';
 import { Id } from '../../platform/ids.ts';
 import { Money } from '../../platform/money.ts';
-import { Account, Entry, Hold, HoldStep, Transfer } from './contract.ts';
+import { Account, Entry, Hold, HoldStep, PeriodClose, Transfer } from './contract.ts';
 
 const acc = (last: string) => `acc_01h455vb4pex5vsknk084sn0${last}`;
 const brl = (amount: string) => ({ amount, currency: 'BRL' });
@@ -95,6 +95,17 @@ function accountChanged(summary: string): EventType {
   };
 }
 
+/** Without what only the auditor reads: why it was reopened. */
+const period = Type.Omit(PeriodClose, ['hash', 'reopen_reason']);
+const close = {
+  id: 'pcl_01h455vb4pex5vsknk084sn02q',
+  through: '2026-01-31',
+  previous_through: '2025-12-31',
+  position: 48_211,
+  closed_at: '2026-02-03T09:00:00Z',
+  closed_by: 'usr_01h455vb4pex5vsknk084sn02p',
+};
+
 export const events = {
   'ledger.transfer.posted': {
     version: 1,
@@ -134,4 +145,22 @@ export const events = {
   'ledger.account.frozen': accountChanged('An account was frozen: nothing moves on it'),
   'ledger.account.unfrozen': accountChanged('A frozen account is open again'),
   'ledger.account.closed': accountChanged('An account was closed for good'),
+  'ledger.period.closed': {
+    version: 1,
+    summary: 'The books were closed up to a day: nothing is posted on it or before any more',
+    aggregate: 'period',
+    data: period,
+    example: close,
+  },
+  'ledger.period.reopened': {
+    version: 1,
+    summary: 'The last period that was closed is open again',
+    aggregate: 'period',
+    data: period,
+    example: {
+      ...close,
+      reopened_at: '2026-02-04T10:30:00Z',
+      reopened_by: 'usr_01h455vb4pex5vsknk084sn02r',
+    },
+  },
 } satisfies EventTypes;

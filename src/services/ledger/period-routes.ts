@@ -12,11 +12,11 @@ import {
   getPeriodClose,
   ListPeriodClosesQuery,
   listPeriodCloses,
-  PeriodClose,
   PeriodCloseInFull,
   ReopenRequest,
   reopenPeriod,
 } from './close-period.ts';
+import { PeriodClose } from './contract.ts';
 
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 const tags = ['periods'];
