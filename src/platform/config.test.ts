@@ -47,7 +47,7 @@ test('with nothing set, every setting has its documented default', () => {
     workers: 1,
     max_connections: 10_000,
     max_connections_per_address: 1_000,
-    outgoing_allow: [],
+    outgoing_allow: ['127.0.0.0/8', '::1'],
     identity_encryption_keys: [],
     session_idle_s: 1_800,
     session_lifetime_s: 43_200,
@@ -337,5 +337,17 @@ test('networks that outgoing requests may reach are checked', () => {
   ]);
   for (const bad of ['localhost', '10.0.0.0/33', '127.1', '10.0.0.0/8,']) {
     assert.throws(() => readConfig({ OUTGOING_ALLOW: bad }), StartupError, bad);
+  }
+  // A first look reaches what runs beside it; whatever others may reach does not.
+  assert.deepEqual(readConfig({}).outgoing_allow, ['127.0.0.0/8', '::1']);
+  for (const served of [
+    { DATABASE_URL: 'postgres://somewhere/ledger' },
+    { HOST: '0.0.0.0' },
+    { PUBLIC_URL: 'https://bank.example' },
+    { TRUST_PROXY: '1' },
+    { DEMO: 'false' },
+    { NODE_ENV: 'production' },
+  ]) {
+    assert.deepEqual(readConfig(served).outgoing_allow, [], JSON.stringify(served));
   }
 });

@@ -219,6 +219,18 @@ const logLevels: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug
 
 const day_ms = 86_400_000;
 
+/**
+ * Whether this is a first look on somebody's own machine: the demo, on the embedded PostgreSQL, which nobody else reaches.
+ * Who can ask it for anything is on this machine already.
+ */
+function isOwnMachine(given: Environment): boolean {
+  const isSet = (name: string) => (given[name]?.trim() ?? '') !== '';
+  if (['DATABASE_URL', 'DATABASE_URL_FILE', 'PUBLIC_URL', 'TRUST_PROXY'].some(isSet)) return false;
+  if (isSet('HOST') && given['HOST']?.trim() !== '127.0.0.1') return false;
+  const demo = given['DEMO']?.trim() ?? '';
+  return demo === '' ? settings.demo.fallback(given) : settings.demo.parse(demo) === true;
+}
+
 const waysToDiscover = ['registry', 'static', 'environment'] as const;
 
 /** The origin of an http or https URL that has nothing else. */
@@ -455,11 +467,14 @@ export const settings = {
     { fallback: 1_000, min: 1, max: 1_000_000 },
     'Most connections from one address at a time. Behind a proxy, all come from its address: raise it to MAX_CONNECTIONS there.',
   ),
-  outgoing_allow: networkList(
-    'OUTGOING_ALLOW',
-    'none: https to public addresses only',
-    'Private networks that outgoing requests, as those of webhooks, may reach, over plain HTTP and at any port too. For development and tests.',
-  ),
+  outgoing_allow: {
+    ...networkList(
+      'OUTGOING_ALLOW',
+      'none: https to public addresses only; this machine, where the demo runs on its embedded PostgreSQL and is reached from this machine only (no DATABASE_URL, HOST or PUBLIC_URL)',
+      'Private networks that outgoing requests, as those of webhooks, may reach, over plain HTTP and at any port too. For development and tests.',
+    ),
+    fallback: (given) => (isOwnMachine(given) ? ['127.0.0.0/8', '::1'] : []),
+  } satisfies Setting<readonly string[]>,
   identity_encryption_keys: keyList(
     'IDENTITY_ENCRYPTION_KEY',
     'none: a key is made in DATA_DIR, in the file encryption-key',
@@ -688,7 +703,7 @@ export function readConfig(env: Environment, argv: readonly string[] = []): Conf
   const given = { ...env, ...optionsOf(argv) };
   const read = <T>(setting: Setting<T>): T => {
     const value = (setting.secret ? secretOf(setting.name, given) : given[setting.name])?.trim() ?? '';
-    if (value === '') return setting.fallback(env);
+    if (value === '') return setting.fallback(given);
     const parsed = setting.parse(value);
     if (parsed !== undefined) return parsed;
     const shown = setting.secret ? 'has a value that is not accepted' : `is ${JSON.stringify(value)}`;
