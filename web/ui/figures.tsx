@@ -50,11 +50,19 @@ export function Money({ value, fw }: { value: MoneyValue | null | undefined; fw?
   );
 }
 
+/** A day as the reader's language writes it, with all digits of the year: of 02/03/04 each reader makes another day. */
+const day = { year: 'numeric', month: '2-digit', day: '2-digit' } as const;
+
 /** A moment, in the reader's time zone; what was recorded, to the letter, when pointed at. */
 export function Moment({ at }: { at: string | null | undefined }) {
   const locale = useLocale();
   if (at === null || at === undefined) return <Text span>–</Text>;
-  const text = new Date(at).toLocaleString(locale, { dateStyle: 'short', timeStyle: 'medium' });
+  const text = new Date(at).toLocaleString(locale, {
+    ...day,
+    hour: 'numeric',
+    minute: '2-digit',
+    second: '2-digit',
+  });
   return (
     <Tooltip label={at}>
       <Text span inherit style={{ whiteSpace: 'nowrap', fontVariantNumeric: 'tabular-nums' }}>
@@ -69,7 +77,7 @@ export function DayText({ date }: { date: string | null | undefined }) {
   const locale = useLocale();
   if (date === null || date === undefined) return <Text span>–</Text>;
   const text = new Date(`${date}T00:00:00Z`).toLocaleDateString(locale, {
-    dateStyle: 'short',
+    ...day,
     timeZone: 'UTC',
   });
   return (

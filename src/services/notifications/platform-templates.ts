@@ -42,7 +42,7 @@ const english: Record<TopicName, Wording> = {
   'developers.sign_up': {
     subject: '{{ community }}: confirm your address',
     lines: [
-      'You, or somebody who gave your address, want {{ organisation }} to join {{ community }} of {{ institution }}. Go on here, until {{ expires_at }}: {{ link }}',
+      'You, or somebody who gave your address, want {{ organisation }} to join {{ community }} of {{ institution }}. Go on here, until {{ expires_at | date: "%Y-%m-%d %H:%M", "UTC" }} UTC: {{ link }}',
       'If it was not you, do nothing.',
     ],
   },
@@ -87,7 +87,7 @@ const portuguese: Record<TopicName, Wording> = {
   'developers.sign_up': {
     subject: '{{ community }}: confirme seu endereço',
     lines: [
-      'Você, ou alguém que informou seu endereço, quer que {{ organisation }} participe de {{ community }}, de {{ institution }}. Continue aqui, até {{ expires_at }}: {{ link }}',
+      'Você, ou alguém que informou seu endereço, quer que {{ organisation }} participe de {{ community }}, de {{ institution }}. Continue aqui, até {{ expires_at | date: "%d/%m/%Y %H:%M", "UTC" }} UTC: {{ link }}',
       'Se não foi você, não faça nada.',
     ],
   },

@@ -153,7 +153,7 @@ function Volumes() {
   const currency = chosen !== null && currencies.includes(chosen) ? chosen : (currencies[0] ?? '');
   const { moved, posted } = useMemo(() => {
     const hourOf = (time: number) =>
-      new Date(time).toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' });
+      new Date(time).toLocaleTimeString(locale, { hour: 'numeric', minute: '2-digit' });
     const first = startOfDay().getTime();
     const rows = volumes.data?.data ?? [];
     const hours = Array.from({ length: 24 }, (_, hour) => first + hour * HOUR_MS);

@@ -137,6 +137,7 @@ function NewTransfer() {
               <TextInput
                 label={t('date')}
                 type="date"
+                inputWrapperOrder={['label', 'input', 'description']}
                 value={effectiveDate}
                 onChange={(event) => forget(setEffectiveDate)(event.currentTarget.value)}
                 description={t('date_about')}

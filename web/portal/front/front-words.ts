@@ -48,8 +48,6 @@ export const useFrontWords = defineWords('portal-front', {
     password_again: 'The same again',
     passwords_differ: 'The two are not the same',
     come_in: 'Come in',
-    done: 'Your sandbox is ready',
-    done_about: 'Sign in with your address and the password that you chose.',
     have_account: 'You have signed up already?',
   },
   pt: {
@@ -101,8 +99,6 @@ export const useFrontWords = defineWords('portal-front', {
     password_again: 'A mesma de novo',
     passwords_differ: 'As duas não são iguais',
     come_in: 'Entrar',
-    done: 'Seu sandbox está pronto',
-    done_about: 'Entre com seu endereço e a senha que escolheu.',
     have_account: 'Já se cadastrou?',
   },
 });

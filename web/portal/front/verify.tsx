@@ -64,15 +64,23 @@ function ComeIn({ verified, invitation_token }: { verified: Verified; invitation
   const [password, setPassword] = useState('');
   const [again, setAgain] = useState('');
   const accepting = useMutation({
-    mutationFn: () =>
-      send({
+    mutationFn: async () => {
+      await send({
         method: 'POST',
         path: '/identity/invitations/accept',
         body: { token: invitation_token, name: name.trim(), password },
         stays: true,
-      }),
-    // The token is used up: it need not stay in the history of the browser.
-    onSuccess: () => history.replaceState(null, '', location.pathname),
+      });
+      // The token is used up: it need not stay in the history of the browser.
+      history.replaceState(null, '', location.pathname);
+      // Whoever has just chosen a password need not type it again. Where it does not do, the page of sign-in says why.
+      const body = { email: verified.email, password };
+      const signedIn = await send({ method: 'POST', path: '/identity/sign-in', body, stays: true }).catch(
+        () => undefined,
+      );
+      const { status }: { status?: string } = JSON.parse(signedIn?.text ?? '{}');
+      location.assign(status === 'signed_in' ? '/portal' : '/identity/sign-in?next=/portal');
+    },
   });
   const differs = again !== '' && again !== password;
   const isReady = name.trim() !== '' && password !== '' && again === password;
@@ -80,16 +88,6 @@ function ComeIn({ verified, invitation_token }: { verified: Verified; invitation
     event.preventDefault();
     if (isReady) accepting.mutate();
   };
-  if (accepting.isSuccess) {
-    return (
-      <Section title={t('done')}>
-        <Text size="sm">{t('done_about')}</Text>
-        <Button component="a" href="/identity/sign-in?next=/portal">
-          {t('sign_in')}
-        </Button>
-      </Section>
-    );
-  }
   return (
     <Section>
       <form onSubmit={submit}>
@@ -123,7 +121,7 @@ function ComeIn({ verified, invitation_token }: { verified: Verified; invitation
             error={differs ? t('passwords_differ') : undefined}
           />
           {accepting.isError && <Refused error={accepting.error} />}
-          <Button type="submit" loading={accepting.isPending} disabled={!isReady}>
+          <Button type="submit" loading={accepting.isPending || accepting.isSuccess} disabled={!isReady}>
             {t('come_in')}
           </Button>
         </Stack>

@@ -11,6 +11,9 @@ export const useSandboxWords = defineWords('sandbox', {
     close: 'Close',
     days: 'days',
     erased: 'The sandbox was emptied: {{count}} rows.',
+    fill: 'Fill with sample data',
+    fill_consequence:
+      'The sandbox gets a chart of accounts, and customers with some money to move. What else was made in it is erased first.',
     hours: 'hours',
     minutes: 'minutes',
     none: 'none',
@@ -20,6 +23,8 @@ export const useSandboxWords = defineWords('sandbox', {
     reset_about:
       'Erases accounts, transfers and all else of this sandbox. People, roles, keys and the live environment stay.',
     reset_consequence: 'Everything in the sandbox is erased, and cannot be brought back.',
+    sample: 'Sample data',
+    sample_about: 'There is no account here yet. Begin with those of a small bank.',
     sandbox_about: 'A world to try things in, with a clock of its own.',
     sandbox_now: 'It is now',
     sandbox_tools: 'Sandbox tools',
@@ -38,6 +43,9 @@ export const useSandboxWords = defineWords('sandbox', {
     close: 'Fechar',
     days: 'dias',
     erased: 'O sandbox foi esvaziado: {{count}} linhas.',
+    fill: 'Preencher com dados de exemplo',
+    fill_consequence:
+      'O sandbox recebe um plano de contas e clientes com algum dinheiro para movimentar. O que mais foi feito nele é apagado antes.',
     hours: 'horas',
     minutes: 'minutos',
     none: 'nenhum',
@@ -47,6 +55,8 @@ export const useSandboxWords = defineWords('sandbox', {
     reset_about:
       'Apaga contas, transferências e tudo o mais deste sandbox. Pessoas, papéis, chaves e o ambiente de produção ficam.',
     reset_consequence: 'Tudo no sandbox é apagado, e não pode ser recuperado.',
+    sample: 'Dados de exemplo',
+    sample_about: 'Ainda não há contas aqui. Comece com as de um pequeno banco.',
     sandbox_about: 'Um mundo para experimentar, com relógio próprio.',
     sandbox_now: 'Agora são',
     sandbox_tools: 'Ferramentas do sandbox',

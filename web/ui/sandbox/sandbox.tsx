@@ -2,7 +2,7 @@
 import { Group, NumberInput, SegmentedControl, Select, Stack, Text, TextInput, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useQuery } from '@tanstack/react-query';
-import { Eraser, FastForward } from 'lucide-react';
+import { Eraser, FastForward, Sprout } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { act } from '../../api/act.ts';
 import { get } from '../../api/client.ts';
@@ -11,7 +11,7 @@ import { ActDialog } from '../act-dialog.tsx';
 import { ApiCallButton } from '../api-call.tsx';
 import { Facts, Section } from '../facts.tsx';
 import { Moment } from '../figures.tsx';
-import { Permitted, useSelf } from '../self.tsx';
+import { Permitted, useMay, useSelf } from '../self.tsx';
 import { Loading, Refused } from '../states.tsx';
 import { useLocale } from '../words.ts';
 import { useSandboxWords } from './sandbox-words.ts';
@@ -37,6 +37,7 @@ export function SandboxPage({ more }: { more?: ReactNode }) {
         <Text size="sm">{t('not_in_live')}</Text>
       ) : (
         <Permitted permission="sandbox:read">
+          <SampleData />
           <Clock />
           <Reset />
           {more}
@@ -124,6 +125,42 @@ function AdvanceDialog({ onClose }: { onClose: () => void }) {
         />
       </Group>
     </ActDialog>
+  );
+}
+
+/** Shown to whoever has nothing yet to try things with. */
+function SampleData() {
+  const t = useSandboxWords();
+  const may = useMay();
+  const mayFill = may('sandbox:reset') && may('accounts:read');
+  const accounts = useQuery({
+    queryKey: ['/api/v2/accounts', 'any'],
+    enabled: mayFill,
+    queryFn: () => get('/api/v2/accounts', { query: { limit: 1 } }),
+  });
+  if (accounts.data === undefined || accounts.data.data.length > 0) return null;
+  const body = { seed: 'demo' };
+  return (
+    <Section
+      title={t('sample')}
+      aside={
+        <FormButton permission="sandbox:reset" label={t('fill')} icon={<Sprout size={14} />} isPrimary>
+          {(close) => (
+            <ActDialog
+              opened
+              onClose={close}
+              title={t('fill')}
+              verb={t('fill')}
+              consequence={t('fill_consequence')}
+              run={(key) => act('post', '/api/v2/sandbox/reset', { key, body })}
+              call={{ method: 'POST', path: '/api/v2/sandbox/reset', body, idempotent: true }}
+            />
+          )}
+        </FormButton>
+      }
+    >
+      <Text size="sm">{t('sample_about')}</Text>
+    </Section>
   );
 }
 
