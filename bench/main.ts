@@ -3,7 +3,9 @@
  * in the same run. The machine is shared and noisy, so that only the ratios mean something: reference and measurement
  * take turns, and medians are compared.
  *
- *   npm run bench -- [--seconds 5] [--rounds 3] [--quick]
+ *   npm run bench -- [--seconds 5] [--rounds 3] [--quick] [--only relay,events]
+ *
+ * Parts that can be chosen: postings, access, relay, events, kafka, webhooks, workers, usage.
  */
 import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,10 +30,21 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '3' },
     quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
   },
 });
 const seconds = values.quick ? 2 : Number(values.seconds);
 const rounds = values.quick ? 1 : Number(values.rounds);
+
+const parts = ['postings', 'access', 'relay', 'events', 'kafka', 'webhooks', 'workers', 'usage'] as const;
+type Part = (typeof parts)[number];
+const wanted = new Set(values.only?.split(',') ?? parts);
+for (const name of wanted) {
+  if (!parts.some((part) => part === name)) {
+    throw new Error(`--only: there is no ${JSON.stringify(name)}, but ${parts.join(', ')}`);
+  }
+}
+const isWanted = (part: Part) => wanted.has(part);
 
 function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
@@ -266,7 +279,7 @@ let server: Server | undefined;
 let bare: Server | undefined;
 let reference: Reference | undefined;
 let kafka: Cluster | undefined;
-const noKafka = values.quick ? '--quick' : whyNoKafka();
+const noKafka = values.quick ? '--quick' : isWanted('kafka') ? whyNoKafka() : '--only';
 try {
   server = await startServer(dir);
   console.log(
@@ -284,13 +297,15 @@ try {
   reference = await openReference(server.databaseUrl);
   process.stderr.write('warming up …\n');
   await warmUp(server.databaseUrl, values.quick ? 0 : 3_000);
-  process.stderr.write(`finding the best number of clients of ${reference.name} …\n`);
   let best = { clients: 0, tps: 0 };
-  for (const clients of [8, 16, 32, 64]) {
-    const { tps } = await reference.measure(clients, seconds);
-    if (tps > best.tps) best = { clients, tps };
+  if (isWanted('postings')) {
+    process.stderr.write(`finding the best number of clients of ${reference.name} …\n`);
+    for (const clients of [8, 16, 32, 64]) {
+      const { tps } = await reference.measure(clients, seconds);
+      if (tps > best.tps) best = { clients, tps };
+    }
+    console.log(`${reference.name}: best with ${best.clients} clients\n`);
   }
-  console.log(`${reference.name}: best with ${best.clients} clients\n`);
 
   const referenceTps: number[] = [];
   const referenceP99: number[] = [];
@@ -306,7 +321,7 @@ try {
   const laterCosts_us: number[] = [];
   const measured = new Map<string, LoadResult[]>();
   for (let round = 1; round <= rounds; round += 1) {
-    for (const [index, line] of lines.entries()) {
+    for (const [index, line] of (isWanted('postings') ? lines : []).entries()) {
       process.stderr.write(`\rround ${round} of ${rounds}: ${line.name}`.padEnd(78));
       // The reference takes its turn between the lines, so that slow minutes of the machine are slow for both.
       if (index % 3 === 0) referenceTps.push((await reference.measure(best.clients, seconds)).tps);
@@ -322,7 +337,7 @@ try {
       measured.set(line.name, [...(measured.get(line.name) ?? []), result]);
     }
     // The whole path and the bare one take turns, and each begins as often as the other.
-    for (let turn = 0; turn < 4; turn += 1) {
+    for (let turn = 0; isWanted('access') && turn < 4; turn += 1) {
       process.stderr.write(`\rround ${round} of ${rounds}: the access path, ${turn + 1} of 4`.padEnd(78));
       await drain(server.databaseUrl);
       const isBare = turn === 1 || turn === 2;
@@ -364,7 +379,7 @@ try {
       seconds,
       accounts_file: file,
     };
-    for (let turn = 0; turn < 4; turn += 1) {
+    for (let turn = 0; isWanted('relay') && turn < 4; turn += 1) {
       process.stderr.write(`\rround ${round} of ${rounds}: the relay, ${turn + 1} of 4`.padEnd(78));
       await drain(databaseUrl);
       await carryAll(databaseUrl);
@@ -376,9 +391,11 @@ try {
     }
     await drain(databaseUrl);
     await carryAll(databaseUrl);
-    process.stderr.write(`\rround ${round} of ${rounds}: events`.padEnd(78));
     const total = values.quick ? 10_000 : 50_000;
-    events.push(await measureEvents(databaseUrl, total));
+    if (isWanted('events')) {
+      process.stderr.write(`\rround ${round} of ${rounds}: events`.padEnd(78));
+      events.push(await measureEvents(databaseUrl, total));
+    }
     if (noKafka === undefined) {
       process.stderr.write(`\rround ${round} of ${rounds}: events on Kafka`.padEnd(78));
       kafka ??= await startKafka({ data_dir: join(dir, 'kafka'), brokers: 1 });
@@ -394,9 +411,11 @@ try {
       await kafka.stop();
       kafka = undefined;
     }
-    process.stderr.write(`\rround ${round} of ${rounds}: webhooks`.padEnd(78));
-    webhooks.push(await measureWebhooks(databaseUrl, values.quick ? 2_000 : 20_000));
-    if (values.quick) continue;
+    if (isWanted('webhooks')) {
+      process.stderr.write(`\rround ${round} of ${rounds}: webhooks`.padEnd(78));
+      webhooks.push(await measureWebhooks(databaseUrl, values.quick ? 2_000 : 20_000));
+    }
+    if (values.quick || !isWanted('workers')) continue;
     process.stderr.write(`\rround ${round} of ${rounds}: one process beside two`.padEnd(78));
     workers.push(
       ...(await measureWorkers({
@@ -413,28 +432,30 @@ try {
       })),
     );
   }
-  process.stderr.write('\rrecording usage'.padEnd(79));
-  const usage = await measureUsage(server.databaseUrl);
+  if (isWanted('usage')) process.stderr.write('\rrecording usage'.padEnd(79));
+  const usage = isWanted('usage') ? await measureUsage(server.databaseUrl) : undefined;
   process.stderr.write('\r'.padEnd(79) + '\r');
 
   const tps = median(referenceTps);
   const figure = (name: string, of: (result: LoadResult) => number) =>
     median((measured.get(name) ?? []).map(of));
-  console.log(`${reference.name}, ${best.clients} clients: ${tps.toFixed(0)} transactions/s (1.00 ×)`);
-  console.log(`${reference.name}, 16 clients: p99 ${median(referenceP99).toFixed(1)} ms\n`);
-  console.log(
-    `${'transfers over HTTP with a key'.padEnd(46)}${'per s'.padStart(8)}${'ratio'.padStart(9)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}`,
-  );
-  for (const { name } of lines) {
-    const rate = figure(name, (result) => result.transfers_per_s);
+  if (isWanted('postings')) {
+    console.log(`${reference.name}, ${best.clients} clients: ${tps.toFixed(0)} transactions/s (1.00 ×)`);
+    console.log(`${reference.name}, 16 clients: p99 ${median(referenceP99).toFixed(1)} ms\n`);
     console.log(
-      `${name.padEnd(46)}${rate.toFixed(0).padStart(8)}${`${(rate / tps).toFixed(2)} ×`.padStart(9)}` +
-        `${figure(name, (result) => result.p50_ms)
-          .toFixed(1)
-          .padStart(9)}${figure(name, (result) => result.p99_ms)
-          .toFixed(1)
-          .padStart(9)}`,
+      `${'transfers over HTTP with a key'.padEnd(46)}${'per s'.padStart(8)}${'ratio'.padStart(9)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}`,
     );
+    for (const { name } of lines) {
+      const rate = figure(name, (result) => result.transfers_per_s);
+      console.log(
+        `${name.padEnd(46)}${rate.toFixed(0).padStart(8)}${`${(rate / tps).toFixed(2)} ×`.padStart(9)}` +
+          `${figure(name, (result) => result.p50_ms)
+            .toFixed(1)
+            .padStart(9)}${figure(name, (result) => result.p99_ms)
+            .toFixed(1)
+            .padStart(9)}`,
+      );
+    }
   }
   const rateOf = (part: string) => {
     const line = lines.find(({ name }) => name.startsWith(part));
@@ -465,25 +486,31 @@ try {
     ],
     [
       'processor time of a request that does nothing, with its usage recorded ÷ without',
-      median(usage.recorded_us) / median(usage.unrecorded_us),
+      usage === undefined ? Number.NaN : median(usage.recorded_us) / median(usage.unrecorded_us),
       '≤',
       1.05,
     ],
   ] as const;
   console.log('');
   for (const [name, ratio, sign, target] of targets) {
+    // Of a part that was not chosen.
+    if (Number.isNaN(ratio)) continue;
     const met = sign === '≥' ? ratio >= target : ratio <= target;
     console.log(`${met ? 'met   ' : 'MISSED'}  ${name}: ${ratio.toFixed(2)} (${sign} ${target})`);
   }
-  console.log(
-    `        beside that, each posting leaves ${median(laterCosts_us).toFixed(0)} µs of work for after its answer: its record is moved and sealed`,
-  );
-  console.log(
-    `        recording usage by itself: ${usage.count_us.toFixed(2)} µs a request, of ${median(usage.unrecorded_us).toFixed(0)} µs that one takes which does nothing`,
-  );
+  if (laterCosts_us.length > 0) {
+    console.log(
+      `        beside that, each posting leaves ${median(laterCosts_us).toFixed(0)} µs of work for after its answer: its record is moved and sealed`,
+    );
+  }
+  if (usage !== undefined) {
+    console.log(
+      `        recording usage by itself: ${usage.count_us.toFixed(2)} µs a request, of ${median(usage.unrecorded_us).toFixed(0)} µs that one takes which does nothing`,
+    );
+  }
   console.log('');
-  for (const line of eventLines('PostgreSQL', events)) console.log(line);
-  if (noKafka === undefined) {
+  if (events.length > 0) for (const line of eventLines('PostgreSQL', events)) console.log(line);
+  if (kafkaEvents.length > 0) {
     for (const line of eventLines('Kafka', kafkaEvents)) console.log(line);
     const producer = median(kafkaEvents.map(({ producer_per_s }) => producer_per_s));
     const toProducer = median(
@@ -492,14 +519,16 @@ try {
     console.log(
       `  kafka-producer-perf-test on the same broker: ${producer.toFixed(0)} messages a second; ours ${toProducer.toFixed(2)} × that`,
     );
-  } else console.log(`events on Kafka: skipped: ${noKafka}`);
-  console.log(
-    `webhooks: ${median(webhooks.map(({ deliveries_per_s }) => deliveries_per_s)).toFixed(0)} deliveries a second, ` +
-      `${median(webhooks.map((one) => one.deliveries_per_s / one.bare_posts_per_s)).toFixed(2)} × posting as much to the same receiver with nothing kept`,
-  );
+  } else if (noKafka !== '--only') console.log(`events on Kafka: skipped: ${noKafka}`);
+  if (webhooks.length > 0) {
+    console.log(
+      `webhooks: ${median(webhooks.map(({ deliveries_per_s }) => deliveries_per_s)).toFixed(0)} deliveries a second, ` +
+        `${median(webhooks.map((one) => one.deliveries_per_s / one.bare_posts_per_s)).toFixed(2)} × posting as much to the same receiver with nothing kept`,
+    );
+  }
   console.log('');
   if (values.quick) console.log('one process beside two workers: skipped: --quick');
-  for (const connections of values.quick ? [] : [64, 256]) {
+  for (const connections of workers.length > 0 ? [64, 256] : []) {
     for (const pattern of ['uniform', 'hot']) {
       const found = workers.filter((one) => one.connections === connections && one.pattern === pattern);
       const rate = (of: 'one' | 'two') =>

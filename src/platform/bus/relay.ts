@@ -22,7 +22,7 @@ const ELSEWHERE_MS = 50;
  * the relay takes a tenth of a processor from who writes, events share commits, and each comes some 40 ms later.
  */
 const REST = 9;
-const LONGEST_REST_MS = 500;
+const LONGEST_REST_MS = 250;
 /** Pause after a failure. */
 const FAILED_MS = 1_000;
 
