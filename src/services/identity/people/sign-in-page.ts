@@ -59,6 +59,7 @@ function passwordForm({ next, tenant_id, email = '', message }: FormState) {
 <button class="primary">Sign in</button></form>
 ${passkeySection(next, 'Sign in with a passkey')}
 ${tenant_id === '' ? '' : html`<p><a href="/identity/external/${tenant_id}?next=${encodeURIComponent(next)}">Sign in through your institution</a></p>`}
+<p class="none">Forgotten your password? Who manages people where you work can send you a link to choose another.</p>
 </section>`;
 }
 
