@@ -7,7 +7,7 @@ import { Webhook } from 'standardwebhooks';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { openVisit, skip } from './browser.ts';
-import { assertUsable, type ConsoleTest, openConsole, openPage, screenSizes } from './console.ts';
+import { assertUsable, type ConsoleTest, openConsole, openPage, picture, screenSizes } from './console.ts';
 
 const Sent = Type.Object({ type: Type.String() });
 
@@ -219,16 +219,6 @@ describe('the platform in the console', { skip }, () => {
         email: 'rita@banco-exemplo.example',
       }),
     );
-    const template = Value.Parse(
-      Made,
-      await console_.ask('POST', '/api/v2/notifications/templates', {
-        topic: 'announcement',
-        channel: 'email',
-        language: 'en',
-        subject: 'News of the house',
-        text: 'Dear reader: {{ message }}',
-      }),
-    );
     await console_.ask('POST', '/api/v2/notifications/messages', {
       recipient_id: recipient.id,
       topic: 'announcement',
@@ -242,7 +232,24 @@ describe('the platform in the console', { skip }, () => {
     await page.getByRole('heading', { name: 'Why it was sent or not' }).waitFor();
     await page.getByText('We are closed on Monday.').first().waitFor();
     await assertUsable(page);
-    await openPage(page, `/console/templates/${template.id}`);
+    await openPage(page, '/console/templates');
+    const dialog = page.getByRole('dialog');
+    await button(page, 'Write a template').click();
+    assert.equal(await dialog.getByRole('button', { name: 'Write a template' }).isDisabled(), true);
+    await dialog.getByLabel('Subject').fill('News of the house');
+    await dialog.getByLabel('Text').fill('Dear {{ message');
+    await assertUsable(page);
+    await picture(page, 'template-dialog-1440-light');
+    await dialog.getByRole('button', { name: 'Write a template' }).click();
+    // What Liquid cannot read is told, and what was typed stays.
+    await dialog.getByRole('alert').waitFor();
+    await dialog.getByLabel('Text').fill('Dear {{ message }}');
+    await dialog.getByRole('button', { name: 'Write a template' }).click();
+    await page.waitForURL(/\/console\/templates\/tpl_/);
+    await button(page, 'Edit').click();
+    await dialog.getByLabel('Text').fill('Dear reader: {{ message }}');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
     await page.getByText('Dear reader: {{ message }}').waitFor();
     await page.getByText(/^Dear reader: (?!\{)/).waitFor();
     await assertUsable(page);

@@ -1,10 +1,10 @@
 import { Code, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Send } from 'lucide-react';
+import { Pencil, Send } from 'lucide-react';
 import { useParams } from 'react-router';
 import { act } from '../../api/act.ts';
 import { get, getTagged } from '../../api/client.ts';
-import { ActButton } from '../../ui/act-button.tsx';
+import { ActButton, FormButton } from '../../ui/act-button.tsx';
 import { ApiCallButton } from '../../ui/api-call.tsx';
 import { Facts, Section, ThingHead } from '../../ui/facts.tsx';
 import { Moment } from '../../ui/figures.tsx';
@@ -15,6 +15,7 @@ import { Loading, Refused } from '../../ui/states.tsx';
 import { Content } from './content.tsx';
 import { useNotificationWords } from './notification-words.ts';
 import { NotificationState } from './states.tsx';
+import { TemplateDialog } from './template-dialog.tsx';
 
 const PATH = '/api/v2/notifications/templates/{template_id}';
 
@@ -50,6 +51,11 @@ function TemplatePage() {
         badge={<NotificationState state={template.status} />}
         actions={
           <>
+            {template.status === 'draft' && (
+              <FormButton permission="notifications:templates" label={t('edit')} icon={<Pencil size={14} />}>
+                {(close) => <TemplateDialog edited={{ template, etag }} onClose={close} />}
+              </FormButton>
+            )}
             {template.status === 'draft' && (
               <ActButton
                 permission="notifications:templates"

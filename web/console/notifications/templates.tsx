@@ -1,8 +1,9 @@
 /** What messages are made by: the institution's own templates, and what each topic says now. */
 import { Group, Modal, Select, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Eye } from 'lucide-react';
+import { Eye, Plus } from 'lucide-react';
 import { useState } from 'react';
+import { useNavigate } from 'react-router';
 import { get } from '../../api/client.ts';
 import { FormButton } from '../../ui/act-button.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
@@ -13,19 +14,13 @@ import { Content } from './content.tsx';
 import { channels } from './messages.tsx';
 import { useNotificationWords } from './notification-words.ts';
 import { NotificationState } from './states.tsx';
+import { TemplateDialog, topicNames } from './template-dialog.tsx';
 
-const topics = [
-  'limits.crossed',
-  'webhooks.disabled',
-  'account.activity',
-  'security',
-  'announcement',
-  'digest',
-] as const;
 const states = ['draft', 'published'] as const;
 
 export function Page() {
   const t = useNotificationWords();
+  const navigate = useNavigate();
   return (
     <ListPage
       title={t('templates')}
@@ -36,12 +31,28 @@ export function Page() {
       to={({ id }) => `/templates/${id}`}
       empty={t('no_templates')}
       actions={
-        <FormButton permission="notifications:read" label={t('preview')} icon={<Eye size={14} />}>
-          {(close) => <PreviewDialog onClose={close} />}
-        </FormButton>
+        <>
+          <FormButton permission="notifications:read" label={t('preview')} icon={<Eye size={14} />}>
+            {(close) => <PreviewDialog onClose={close} />}
+          </FormButton>
+          <FormButton
+            permission="notifications:templates"
+            label={t('write_template')}
+            icon={<Plus size={14} />}
+            isPrimary
+          >
+            {(close) => (
+              <TemplateDialog onClose={close} onDone={({ id }) => void navigate(`/templates/${id}`)} />
+            )}
+          </FormButton>
+        </>
       }
       filters={[
-        { name: 'topic', label: t('topic'), choices: topics.map((value) => ({ value, label: value })) },
+        {
+          name: 'topic',
+          label: t('topic'),
+          choices: topicNames.map((value) => ({ value, label: value })),
+        },
         {
           name: 'channel',
           label: t('channel'),
@@ -99,7 +110,7 @@ export function Page() {
 /** What a message of a topic says now, with sample data. */
 function PreviewDialog({ onClose }: { onClose: () => void }) {
   const t = useNotificationWords();
-  const [topic, setTopic] = useState<(typeof topics)[number]>('announcement');
+  const [topic, setTopic] = useState<(typeof topicNames)[number]>('announcement');
   const [channel, setChannel] = useState<(typeof channels)[number]>('email');
   const [language, setLanguage] = useState('en');
   const preview = useQuery({
@@ -119,10 +130,10 @@ function PreviewDialog({ onClose }: { onClose: () => void }) {
         <Group grow align="flex-end">
           <Select
             label={t('topic')}
-            data={[...topics]}
+            data={topicNames}
             value={topic}
             allowDeselect={false}
-            onChange={(value) => setTopic(topics.find((one) => one === value) ?? topic)}
+            onChange={(value) => setTopic(topicNames.find((one) => one === value) ?? topic)}
           />
           <Select
             label={t('channel')}
