@@ -6,8 +6,8 @@ import type { Page } from 'playwright-core';
 import { Webhook } from 'standardwebhooks';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { openVisit, skip } from './browser.ts';
-import { assertUsable, type ConsoleTest, openConsole, openPage, picture, screenSizes } from './console.ts';
+import { skip } from './browser.ts';
+import { assertUsable, type ConsoleTest, openConsole, openPage, picture } from './console.ts';
 
 const Sent = Type.Object({ type: Type.String() });
 
@@ -311,32 +311,7 @@ describe('the platform in the console', { skip }, () => {
   });
 
   test('who operates the installation creates, suspends and resumes institutions, and sees the jobs of the system', async () => {
-    const key = console_.server.lines
-      .map((line) => /platform key\s+(fa_live_\S+)/.exec(line)?.[1])
-      .find((found) => found !== undefined);
-    assert.ok(key !== undefined);
-    const invited = await fetch(`${console_.server.url}/api/v2/invitations`, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${key}`,
-        'content-type': 'application/json',
-        'idempotency-key': 'operator',
-      },
-      body: JSON.stringify({ email: 'olga@operator.example', roles: ['administrator'] }),
-    });
-    const { token } = Value.Parse(Type.Object({ token: Type.String() }), await invited.json());
-    const { page, context, complaints } = await openVisit(console_.browser, console_.server.url, {
-      viewport: screenSizes.desktop,
-    });
-    const send = async (path: string, data: unknown) => {
-      const answer = await context.request.post(path, { data, headers: { origin: console_.server.url } });
-      assert.ok(answer.ok(), `${path}: ${await answer.text()}`);
-    };
-    const password = 'four words make one';
-    await send('/identity/invitations/accept', { token, name: 'Olga', password });
-    await send('/identity/sign-in', { email: 'olga@operator.example', password });
-    await send('/identity/me/environment', { environment: 'live' });
-
+    const { page, context, complaints } = await console_.signInOperator();
     await openPage(page, '/console/tenants');
     await page.getByText('Banco Exemplo').waitFor();
     await button(page, 'Create an institution').click();

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { eventually } from '../src/services/webhooks/testing.ts';
 import { skip } from './browser.ts';
 import { assertUsable, type ConsoleTest, openConsole, openPage, picture } from './console.ts';
 
@@ -77,6 +78,48 @@ describe('usage in the console', { skip }, () => {
     const { page, context } = await console_.signIn('otto');
     await openPage(page, '/console/usage');
     await page.getByText('You may not see this').waitFor();
+    await context.close();
+  });
+
+  test('today tells who was refused for a limit or came near it, and leads to them', async () => {
+    const { page, context } = await console_.signIn('alice');
+    await openPage(page, '/console');
+    await page.getByText('Nothing waits for you').waitFor();
+    await console_.ask('POST', '/api/v2/plans', {
+      name: 'tiny',
+      windows: [{ name: 'month', requests: 3, period: 'month' }],
+    });
+    const made = await console_.ask('POST', '/api/v2/api-keys', {
+      label: 'shop',
+      scopes: ['accounts:read'],
+      plan: 'tiny',
+    });
+    const { id, key } = Value.Parse(Type.Object({ id: Type.String(), key: Type.String() }), made);
+    const statuses: number[] = [];
+    for (let number = 0; number < 4; number += 1) {
+      const answer = await fetch(`${console_.server.url}/api/v2/accounts`, {
+        headers: { authorization: `Bearer ${key}` },
+      });
+      statuses.push(answer.status);
+    }
+    assert.deepEqual(statuses, [200, 200, 200, 429]);
+    const Groups = Type.Object({ groups: Type.Array(Type.Unknown()) });
+    const Events = Type.Object({ data: Type.Array(Type.Object({ subject: Type.String() })) });
+    await eventually('the refusal is counted', async () => {
+      const found = await console_.ask('GET', '/api/v2/usage?status=429&group_by=principal');
+      return Value.Parse(Groups, found).groups[0];
+    });
+    await eventually('the crossing is told', async () => {
+      const found = await console_.ask('GET', '/api/v2/events?type=platform.limit.near');
+      return Value.Parse(Events, found).data.find(({ subject }) => subject === id);
+    });
+    await openPage(page, '/console');
+    await page.getByRole('link', { name: 'Callers that came near a limit in the last hour' }).waitFor();
+    await assertUsable(page);
+    await page.getByRole('link', { name: 'Callers refused for a limit in the last hour' }).click();
+    await page.waitForURL(/\/console\/usage\?.*status=429/);
+    await page.getByRole('row', { name: new RegExp(id.slice(-6)) }).waitFor();
+    assert.equal(await page.getByRole('combobox', { name: 'Answers' }).inputValue(), '429 (over a limit)');
     await context.close();
   });
 

@@ -30,8 +30,10 @@ export interface ConsoleTest {
     person: DemoPerson,
     options?: { size?: keyof typeof screenSizes; scheme?: 'light' | 'dark'; language?: 'en' | 'pt' },
   ): Promise<Visit>;
+  /** A browser of somebody who operates the installation, and is signed in. */
+  signInOperator(options?: { size?: keyof typeof screenSizes }): Promise<Visit>;
   /** Asks the API with the key of the demo, as JSON. */
-  ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown>;
+  ask(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown, key?: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export async function openConsole(settings: Record<string, string> = {}): Promis
   const server = await startServer({ DATA_DIR: data_dir, ...settings });
   const browser = await launchBrowser();
   let asked = 0;
+  let operators = 0;
   const passwordOf = (person: DemoPerson): { email: string; password: string } => {
     const found = server.lines
       .map((line) => /(\S+@banco-exemplo\.example)\s+(\S+)/.exec(line))
@@ -65,15 +68,43 @@ export async function openConsole(settings: Record<string, string> = {}): Promis
       assert.equal(answer.status(), 200, await answer.text());
       return visit;
     },
-    async ask(method, path, body) {
+    async signInOperator({ size = 'desktop' } = {}) {
+      operators += 1;
+      const email = `olga.${operators}@operator.example`;
+      const password = 'four words make one';
+      const key = server.lines
+        .map((line) => /platform key\s+(fa_live_\S+)/.exec(line)?.[1])
+        .find((found) => found !== undefined);
+      assert.ok(key !== undefined, 'npm start names no platform key');
+      const invited = await fetch(`${server.url}/api/v2/invitations`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${key}`,
+          'content-type': 'application/json',
+          'idempotency-key': `operator-${operators}`,
+        },
+        body: JSON.stringify({ email, roles: ['administrator'] }),
+      });
+      const { token } = Value.Parse(Type.Object({ token: Type.String() }), await invited.json());
+      const visit = await openVisit(browser, server.url, { viewport: screenSizes[size] });
+      await visit.context.addInitScript(`localStorage.setItem('financialapi.language', 'en')`);
+      const send = async (path: string, data: unknown) => {
+        const answer = await visit.context.request.post(path, { data, headers: { origin: server.url } });
+        assert.ok(answer.ok(), `${path}: ${await answer.text()}`);
+      };
+      await send('/identity/invitations/accept', { token, name: 'Olga', password });
+      await send('/identity/sign-in', { email, password });
+      await send('/identity/me/environment', { environment: 'live' });
+      return visit;
+    },
+    async ask(method, path, body, key = `console-test-${asked}`) {
       asked += 1;
       const answer = await fetch(`${server.url}${path}`, {
         method,
         headers: {
           authorization: `Bearer ${server.key}`,
-          ...(body === undefined
-            ? {}
-            : { 'content-type': 'application/json', 'idempotency-key': `console-test-${asked}` }),
+          ...(method === 'POST' ? { 'idempotency-key': key } : {}),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
@@ -94,6 +125,17 @@ export async function openConsole(settings: Record<string, string> = {}): Promis
 export async function openPage(page: Page, path: string): Promise<void> {
   await page.goto(path);
   await page.waitForSelector('h1');
+  await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
+}
+
+/** Goes to another page without loading the screens anew, as a link does. */
+export async function goToPage(page: Page, path: string): Promise<void> {
+  await page.evaluate(`{
+    document.querySelector('h1')?.setAttribute('data-before', '');
+    history.pushState({}, '', ${JSON.stringify(path)});
+    dispatchEvent(new PopStateEvent('popstate', { state: {} }));
+  }`);
+  await page.waitForSelector('h1:not([data-before])');
   await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
 }
 
@@ -119,17 +161,6 @@ export async function assertUsable(page: Page): Promise<void> {
   await assertNothingSerious(page, rules);
 }
 
-/** Goes to a page of the same entry without loading the screens anew, as a link does. */
-async function goToPage(page: Page, path: string): Promise<void> {
-  await page.evaluate(`{
-    document.querySelector('h1')?.setAttribute('data-before', '');
-    history.pushState({}, '', ${JSON.stringify(path)});
-    dispatchEvent(new PopStateEvent('popstate', { state: {} }));
-  }`);
-  await page.waitForSelector('h1:not([data-before])');
-  await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
-}
-
 /** Sees a page in the light or the dark, when its colours have changed. */
 async function turn(page: Page, scheme: 'light' | 'dark'): Promise<void> {
   await page.emulateMedia({ colorScheme: scheme });
@@ -140,10 +171,14 @@ async function turn(page: Page, scheme: 'light' | 'dark'): Promise<void> {
 }
 
 /** Opens a page in the light, and sees it in the dark, too, where nothing of it is other than its colours. */
-export async function lookAt(page: Page, path: string, name: string): Promise<void> {
+export async function lookAt(
+  page: Page,
+  path: string,
+  name: string,
+  open: (page: Page, path: string) => Promise<void> = openPage,
+): Promise<void> {
   const width = page.viewportSize()?.width ?? 0;
-  const entryOf = (url: string) => new URL(url, 'http://localhost').pathname.split('/')[1];
-  await (entryOf(page.url()) === entryOf(path) ? goToPage : openPage)(page, path);
+  await open(page, path);
   await turn(page, 'light');
   await picture(page, `${name}-${width}-light`);
   await assertUsable(page);

@@ -9,16 +9,11 @@ import type { Page } from 'playwright-core';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { eventually, openReceiver, type Receiver, settings } from '../src/services/webhooks/testing.ts';
-import { openVisit, skip } from './browser.ts';
-import {
-  assertUsable,
-  type ConsoleTest,
-  lookAt,
-  openConsole,
-  openPage,
-  picture,
-  screenSizes,
-} from './console.ts';
+import { openVisit, skip, type Visit } from './browser.ts';
+import { assertUsable, type ConsoleTest, openConsole, openPage, picture, screenSizes } from './console.ts';
+
+import { askAs, comeIn, mailedLink, mailedPath } from './developers.ts';
+import { type Exceptions, walkPages } from './pages.ts';
 
 /** The most that a first look may load, as it is sent to a browser that takes Brotli. */
 const FIRST_LOAD_BYTES = 300_000;
@@ -49,13 +44,49 @@ const ownPages = {
   events: '/portal/events',
   sandbox: '/portal/sandbox',
   usage: '/portal/usage',
-  live: '/portal/live',
-  questions: '/portal/questions',
-  announcements: '/portal/announcements',
   people: '/portal/people',
   invitations: '/portal/invitations',
   me: '/portal/me',
 };
+
+/** Pages of who came by a community. */
+const communityPages = {
+  first_home: '/portal',
+  live: '/portal/live',
+  questions: '/portal/questions',
+  announcements: '/portal/announcements',
+};
+
+const aboutTheApi = 'is about the API, and not of the institution';
+const exceptions: Exceptions = {
+  tables: {
+    '/': 'the last of what happened, which leads to the lists',
+    '/event-types': aboutTheApi,
+    '/errors': aboutTheApi,
+    '/usage': 'sums by what was chosen, with controls of their own',
+    '/me': 'what there is about one person',
+  },
+  history: {
+    '/:slug': 'is the front of a community',
+    '/explore/:product': aboutTheApi,
+    '/explore/:product/:operation': aboutTheApi,
+    '/event-types/:type': aboutTheApi,
+    '/errors/:code': aboutTheApi,
+    '/events/:event_id': 'what happened, and is never changed',
+    '/questions/:question_id': 'is of the community, and the institution has its history',
+  },
+  call: {
+    '/:slug': 'is the front of a community',
+    '/explore/:product': aboutTheApi,
+    '/explore/:product/:operation': 'is about a call, and tries it',
+    '/event-types/:type': aboutTheApi,
+    '/errors/:code': aboutTheApi,
+  },
+  filters: {},
+};
+
+const Thing = Type.Object({ id: Type.String() });
+const List = Type.Object({ data: Type.Array(Thing, { minItems: 1 }) });
 
 describe('the portal', { skip }, () => {
   let portal: ConsoleTest;
@@ -143,20 +174,6 @@ describe('the portal', { skip }, () => {
     await context.close();
   });
 
-  /** The path of the link that was mailed to somebody. */
-  async function mailedPath(email: string): Promise<string> {
-    const Outbox = Type.Object({
-      data: Type.Array(
-        Type.Object({ address: Type.String(), content: Type.Object({ text: Type.String() }) }),
-      ),
-    });
-    return eventually('a mail with a link', async () => {
-      const { data } = Value.Parse(Outbox, await portal.ask('GET', '/api/v2/notifications/outbox?limit=100'));
-      const mail = data.find(({ address }) => address === email)?.content.text ?? '';
-      return /\/portal\/verify#[\w-]+/.exec(mail)?.[0];
-    });
-  }
-
   test('a developer comes from the front page to a key, a transfer, a webhook and access beyond the sandbox', async () => {
     const { page, context, complaints } = await openVisit(portal.browser, portal.server.url, {
       viewport: screenSizes.desktop,
@@ -182,7 +199,7 @@ describe('the portal', { skip }, () => {
     await page.getByText('a link is on its way').waitFor();
     await assertUsable(page);
 
-    await openPage(page, await mailedPath('dora@partner.example'));
+    await openPage(page, await mailedPath(portal, 'dora@partner.example'));
     await page.getByLabel(/^Password/).fill('four words make one');
     await page.getByLabel('The same again').fill('four words make one');
     await picture(page, 'portal-password-1440-light');
@@ -296,19 +313,78 @@ describe('the portal', { skip }, () => {
     await context.close();
   });
 
+  /** Makes what the demo has none of, so that there is a page of it. */
+  async function makeThings(): Promise<Record<string, string>> {
+    const make = async (path: string, body?: unknown) =>
+      Value.Parse(Thing, await portal.ask('POST', path, body)).id;
+    const firstOf = async (path: string) => Value.Parse(List, await portal.ask('GET', path)).data[0]?.id;
+    const application = await make('/api/v2/applications', {
+      name: 'Receipts',
+      auth_method: 'client_secret_basic',
+      grant_types: ['client_credentials'],
+      scopes: ['accounts:read'],
+    });
+    const endpoint = await make('/api/v2/webhooks/endpoints', {
+      url: `${receiver.url}/things`,
+      event_types: ['ledger.transfer.posted'],
+    });
+    await portal.ask('POST', `/api/v2/webhooks/endpoints/${endpoint}/test`);
+    return {
+      application: `/portal/applications/${application}`,
+      key: `/portal/api-keys/${await firstOf('/api/v2/api-keys')}`,
+      endpoint: `/portal/webhooks/${endpoint}`,
+      delivery: `/portal/webhook-deliveries/${await firstOf('/api/v2/webhooks/deliveries')}`,
+      event: `/portal/events/${await firstOf('/api/v2/events')}`,
+      requests: '/portal/usage/requests',
+      person: `/portal/people/${await firstOf('/api/v2/people')}`,
+      role: '/portal/roles/developer',
+    };
+  }
+
+  let things: Record<string, string> | undefined;
+  let developer: Visit | undefined;
+  let question: string;
   for (const size of ['desktop', 'phone'] as const) {
+    const walk = walkPages('portal', exceptions, size === 'desktop' ? 'by links' : 'afresh');
+    const look = async (page: Page, pages: Readonly<Record<string, string>>) => {
+      for (const [name, path] of Object.entries(pages)) await walk.look(page, path, `portal-${name}`);
+    };
+
     test(`every page can be used: ${size}, light and dark`, async () => {
-      const look = async (page: Page, pages: Readonly<Record<string, string>>) => {
-        for (const [name, path] of Object.entries(pages)) await lookAt(page, path, `portal-${name}`);
-      };
       const guest = await openVisit(portal.browser, portal.server.url, { viewport: screenSizes[size] });
+      await guest.context.addInitScript(`localStorage.setItem('financialapi.language', 'en')`);
       await look(guest.page, publicPages);
       assert.deepEqual(guest.complaints, []);
       await guest.context.close();
+      walk.assertNothingWrong();
+    });
+
+    test(`every page of who is signed in can be used: ${size}, light and dark`, async () => {
+      things ??= await makeThings();
       const { page, context, complaints } = await portal.signIn('alice', { size });
       await look(page, ownPages);
+      await look(page, things);
       assert.deepEqual(complaints, []);
       await context.close();
+      if (developer === undefined) {
+        const email = 'quinn@partner.example';
+        const who = { community: 'partners', email, organisation_name: 'Questions' };
+        developer = await comeIn(portal, email, await mailedLink(portal, who));
+        const asked = await askAs(developer, portal, '/api/v2/portal/questions', {
+          title: 'Is there a test card?',
+          text: 'And may it be declined?',
+        });
+        question = Value.Parse(Thing, asked).id;
+      }
+      await developer.page.setViewportSize(screenSizes[size]);
+      await look(developer.page, {
+        ...communityPages,
+        question: `/portal/questions/${question}`,
+      });
+      assert.deepEqual(developer.complaints, []);
+      walk.assertNothingWrong();
     });
+
+    test(`no page is left out: ${size}`, () => walk.assertNoneLeftOut());
   }
 });

@@ -143,6 +143,7 @@ const pageOfId: Place['pageOfId'] = {
   msg: (id) => `/messages/${id}`,
   tpl: (id) => `/templates/${id}`,
   pcl: (id) => `/periods/${id}`,
+  com: (id) => `/communities/${id}`,
   rcp: (id) => `/recipients/${id}`,
 };
 

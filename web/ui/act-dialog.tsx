@@ -19,7 +19,7 @@ export interface ActDialogProps<Answer> {
   onClose: () => void;
   title: string;
   /** What follows from it, in words that leave no doubt. */
-  consequence?: ReactNode;
+  consequence: ReactNode;
   /** On the button: the verb of what is done. */
   verb: string;
   isDangerous?: boolean;
@@ -91,7 +91,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
     >
       <form onSubmit={submit}>
         <Stack gap="sm">
-          {consequence !== undefined && <Text size="sm">{consequence}</Text>}
+          <Text size="sm">{consequence}</Text>
           {children}
           {doing.isError && <Refused error={doing.error} />}
           <Group justify="flex-end" gap="xs">

@@ -13,7 +13,7 @@ export function CopyId({ id, to, short = false }: { id: string; to?: string; sho
     </Code>
   );
   return (
-    <Group gap={2} wrap="nowrap" style={{ display: 'inline-flex' }}>
+    <Group gap={2} wrap="nowrap" style={{ display: 'inline-flex' }} data-copies={id}>
       {to === undefined ? (
         text
       ) : (

@@ -49,6 +49,8 @@ interface Filter {
   choices?: readonly { value: string; label: string }[];
   /** A day is asked for as it is, or as the moment at which it begins or ends where the reader is. */
   kind?: 'text' | 'day' | 'day_begins' | 'day_ends';
+  /** Looked for in the rows, where the API answers the whole list at once. */
+  isHere?: true;
 }
 
 interface ListProps<Path extends ListPath> {
@@ -66,6 +68,8 @@ interface ListProps<Path extends ListPath> {
   /** What to say where there is nothing at all, and what to do about it. */
   empty?: string;
   actions?: ReactNode;
+  /** How often it is asked for again, where it changes by itself. */
+  refreshEveryMs?: number;
 }
 
 const LIMIT = '25';
@@ -95,12 +99,24 @@ export function ListPage<Path extends ListPath>({
 }
 
 export function List<Path extends ListPath>(props: ListProps<Path>) {
-  const { path, ids = {}, columns, filters = [], fixed = {}, to, keyOf, empty, actions } = props;
+  const {
+    path,
+    ids = {},
+    columns,
+    filters = [],
+    fixed = {},
+    to,
+    keyOf,
+    empty,
+    actions,
+    refreshEveryMs,
+  } = props;
   const t = useUiWords();
   const navigate = useNavigate();
   const [search, setSearch] = useSearchParams();
   const asked = Object.fromEntries(
     filters
+      .filter(({ isHere }) => isHere !== true)
       .map((filter) => [filter.name, askedBy(filter, search.get(filter.name) ?? '')])
       .filter(([, value]) => value !== ''),
   );
@@ -112,6 +128,7 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
     queryKey: ['list', path, ids, query],
     queryFn: () => listRows(path, query, ids),
     placeholderData: keepPreviousData,
+    ...(refreshEveryMs === undefined ? {} : { refetchInterval: refreshEveryMs }),
   });
 
   /** Changes the address; the empty takes away. */
@@ -126,7 +143,20 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
     }, options);
 
   const [sortName = '', direction = 'asc'] = (search.get('sort') ?? '').split(':');
-  const sorted = sortRows(page.data?.data ?? [], columns, sortName, direction === 'desc');
+  const lookedFor = filters
+    .filter(({ isHere }) => isHere === true)
+    .map(({ name }) => (search.get(name) ?? '').toLowerCase())
+    .filter((text) => text !== '');
+  const found = (page.data?.data ?? []).filter((row) =>
+    lookedFor.every((text) =>
+      columns.some(({ value }) =>
+        String(value(row) ?? '')
+          .toLowerCase()
+          .includes(text),
+      ),
+    ),
+  );
+  const sorted = sortRows(found, columns, sortName, direction === 'desc');
 
   const exportShown = () =>
     saveCsv(
@@ -135,10 +165,11 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
       sorted.map((row) => columns.map(({ value }) => value(row) ?? '')),
     );
 
-  const isFiltered = Object.keys(asked).length > 0;
+  const filtersUsed = Object.keys(asked).length + lookedFor.length;
+  const isFiltered = filtersUsed > 0;
   return (
-    <Stack gap="xs">
-      <Group gap="xs" align="flex-end">
+    <Stack gap="xs" data-list={path}>
+      <Group gap="xs" align="flex-end" data-filters={filters.length}>
         {filters.length > 0 && (
           <Button
             hiddenFrom="sm"
@@ -148,7 +179,7 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
             onClick={filterState.toggle}
           >
             {t('filter')}
-            {isFiltered ? ` (${Object.keys(asked).length})` : ''}
+            {isFiltered ? ` (${filtersUsed})` : ''}
           </Button>
         )}
         {(areFiltersOpen || isWide) &&
@@ -215,7 +246,8 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
           columns={columns.map((column) => ({
             accessor: column.name,
             title: column.title,
-            sortable: true,
+            // What can be done has no order.
+            sortable: column.name !== 'acts',
             ...(column.align === undefined ? {} : { textAlign: column.align }),
             ...(column.wide === undefined ? {} : { visibleMediaQuery: WIDE }),
             render: (row: RowOf<Path>) => column.show?.(row) ?? column.value(row) ?? '–',

@@ -40,6 +40,7 @@ export function Refused({ error, retry }: { error: unknown; retry?: () => void }
       icon={<CircleAlert size={18} />}
       title={problem?.title ?? t('failed')}
       role="alert"
+      data-refused
     >
       <Stack gap="xs" align="flex-start">
         <Text size="sm">{problem?.detail ?? (error instanceof Error ? error.message : String(error))}</Text>
@@ -64,7 +65,7 @@ export function Refused({ error, retry }: { error: unknown; retry?: () => void }
 export function NotPermitted({ permission }: { permission: string }) {
   const t = useUiWords();
   return (
-    <Center mih={240}>
+    <Center mih={240} data-refused>
       <Stack align="center" gap="xs" maw={460} ta="center">
         <Lock size={28} strokeWidth={1.4} aria-hidden />
         <Text fw={600}>{t('no_permission')}</Text>

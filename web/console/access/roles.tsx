@@ -1,16 +1,5 @@
 /** Roles: what there is, and a matrix of what each may do. */
-import {
-  Anchor,
-  Badge,
-  Group,
-  Stack,
-  Table,
-  Tabs,
-  Text,
-  TextInput,
-  Title,
-  VisuallyHidden,
-} from '@mantine/core';
+import { Anchor, Badge, Group, Stack, Tabs, Text, TextInput, Title, VisuallyHidden } from '@mantine/core';
 import { Check, Plus } from 'lucide-react';
 import { Fragment, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
@@ -20,8 +9,7 @@ import { useRoles } from '../../ui/access/grant-dialog.tsx';
 import { byResource } from '../../ui/access/permission-picker.tsx';
 import { RoleDialog } from '../../ui/access/role-dialog.tsx';
 import { FormButton } from '../../ui/act-button.tsx';
-import { ApiCallButton } from '../../ui/api-call.tsx';
-import { Section } from '../../ui/facts.tsx';
+import { List } from '../../ui/list-page.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { Empty, Loading, Refused } from '../../ui/states.tsx';
 import './access.css';
@@ -48,72 +36,76 @@ export function Page() {
 
 function Roles() {
   const t = useAccessWords();
-  const navigate = useNavigate();
-  const roles = useRoles();
-  if (roles.isError) return <Refused error={roles.error} retry={() => void roles.refetch()} />;
-  if (roles.data === undefined) return <Loading />;
   return (
-    <Tabs defaultValue="roles">
-      <Group justify="space-between" gap="xs" mb="sm">
-        <Tabs.List>
-          <Tabs.Tab value="roles">{t('roles')}</Tabs.Tab>
-          <Tabs.Tab value="matrix">{t('matrix')}</Tabs.Tab>
-        </Tabs.List>
-        <Group gap={6}>
-          <FormButton permission="roles:edit" label={t('make_role')} icon={<Plus size={14} />} isPrimary>
-            {(close) => <RoleDialog onClose={close} onDone={(name) => void navigate(`/roles/${name}`)} />}
-          </FormButton>
-          <ApiCallButton calls={[{ method: 'GET', path: '/api/v2/roles' }]} />
-        </Group>
-      </Group>
+    <Tabs defaultValue="roles" keepMounted={false}>
+      <Tabs.List mb="sm">
+        <Tabs.Tab value="roles">{t('roles')}</Tabs.Tab>
+        <Tabs.Tab value="matrix">{t('matrix')}</Tabs.Tab>
+      </Tabs.List>
       <Tabs.Panel value="roles">
-        <RoleTable roles={roles.data.data} />
+        <RoleList />
       </Tabs.Panel>
       <Tabs.Panel value="matrix">
-        <Matrix roles={roles.data.data} />
+        <Matrix />
       </Tabs.Panel>
     </Tabs>
   );
 }
 
-function RoleTable({ roles }: { roles: readonly Role[] }) {
+function RoleList() {
   const t = useAccessWords();
+  const navigate = useNavigate();
   return (
-    <Section>
-      <Table fz="sm">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>{t('role')}</Table.Th>
-            <Table.Th visibleFrom="sm">{t('description')}</Table.Th>
-            <Table.Th ta="right">{t('permissions')}</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {roles.map((role) => (
-            <Table.Tr key={role.name}>
-              <Table.Td>
-                <Group gap={6}>
-                  <Anchor component={Link} to={`/roles/${role.name}`} size="sm">
-                    {role.name}
-                  </Anchor>
-                  {!role.predefined && (
-                    <Badge size="xs" variant="light" color="tide">
-                      {t('own')}
-                    </Badge>
-                  )}
-                </Group>
-              </Table.Td>
-              <Table.Td visibleFrom="sm">{role.description}</Table.Td>
-              <Table.Td ta="right">{role.includes.length}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Section>
+    <List
+      path="/api/v2/roles"
+      permission="roles:read"
+      keyOf={({ name }) => name}
+      to={({ name }) => `/roles/${name}`}
+      filters={[{ name: 'role', label: t('role'), isHere: true }]}
+      actions={
+        <FormButton permission="roles:edit" label={t('make_role')} icon={<Plus size={14} />} isPrimary>
+          {(close) => <RoleDialog onClose={close} onDone={(name) => void navigate(`/roles/${name}`)} />}
+        </FormButton>
+      }
+      columns={[
+        {
+          name: 'role',
+          title: t('role'),
+          value: ({ name }) => name,
+          show: ({ name, predefined }) => (
+            <Group gap={6}>
+              <Anchor component={Link} to={`/roles/${name}`} size="sm">
+                {name}
+              </Anchor>
+              {!predefined && (
+                <Badge size="xs" variant="light" color="tide">
+                  {t('own')}
+                </Badge>
+              )}
+            </Group>
+          ),
+        },
+        { name: 'description', title: t('description'), value: ({ description }) => description, wide: true },
+        {
+          name: 'permissions',
+          title: t('permissions'),
+          value: ({ includes }) => includes.length,
+          align: 'right',
+          order: 'number',
+        },
+      ]}
+    />
   );
 }
 
-function Matrix({ roles }: { roles: readonly Role[] }) {
+function Matrix() {
+  const found = useRoles();
+  if (found.isError) return <Refused error={found.error} retry={() => void found.refetch()} />;
+  if (found.data === undefined) return <Loading />;
+  return <RoleMatrix roles={found.data.data} />;
+}
+
+function RoleMatrix({ roles }: { roles: readonly Role[] }) {
   const t = useAccessWords();
   const [wanted, setWanted] = useState('');
   const all = [...new Set(roles.flatMap(({ includes }) => includes))];

@@ -25,6 +25,7 @@ export function Page() {
       path={PATH}
       permission="communities:read"
       keyOf={({ id }) => id}
+      to={({ id }) => `/communities/${id}`}
       actions={
         <FormButton permission="communities:edit" label={t('create')} icon={<Plus size={14} />} isPrimary>
           {(close) => <CommunityDialog onClose={close} />}
@@ -66,7 +67,7 @@ export function Page() {
           name: 'id',
           title: t('id'),
           value: ({ id }) => id,
-          show: ({ id }) => <CopyId id={id} short />,
+          show: ({ id }) => <CopyId id={id} to={`/communities/${id}`} short />,
           wide: true,
         },
         {
@@ -80,14 +81,19 @@ export function Page() {
           name: 'acts',
           title: t('acts'),
           value: () => '',
-          show: (community) => (
-            <FormButton permission="communities:edit" label={t('edit')}>
-              {(close) => <CommunityDialog edited={community} onClose={close} />}
-            </FormButton>
-          ),
+          show: (community) => <EditCommunity community={community} />,
         },
       ]}
     />
+  );
+}
+
+export function EditCommunity({ community }: { community: Community }) {
+  const t = useDevelopersWords();
+  return (
+    <FormButton permission="communities:edit" label={t('edit')}>
+      {(close) => <CommunityDialog edited={community} onClose={close} />}
+    </FormButton>
   );
 }
 

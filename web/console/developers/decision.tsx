@@ -18,7 +18,7 @@ const colors = {
 export function Standing({ status }: { status: keyof typeof colors }) {
   const t = useDevelopersWords();
   return (
-    <Badge size="sm" variant="light" color={colors[status]}>
+    <Badge size="sm" variant="light" color={colors[status]} miw="max-content">
       {t(`status_${status}`)}
     </Badge>
   );
@@ -29,12 +29,14 @@ interface Deciding {
   verb: string;
   title: string;
   consequence: string;
+  /** Who reads the reason; the organisation if absent. */
+  about?: string;
   isDangerous: boolean;
   call: (body: { reason: string }) => Call;
   run: (body: { reason: string }) => Promise<Outcome<unknown>>;
 }
 
-/** Decides with a reason that is told to the organisation. */
+/** Decides with a reason that is told to whom it concerns. */
 export function ReasonButton({ permission, verb, ...deciding }: Deciding) {
   return (
     <FormButton permission={permission} label={verb}>
@@ -47,6 +49,7 @@ function ReasonDialog({
   verb,
   title,
   consequence,
+  about,
   isDangerous,
   call,
   run,
@@ -69,7 +72,7 @@ function ReasonDialog({
     >
       <Textarea
         label={t('reason')}
-        description={t('reason_about')}
+        description={about ?? t('reason_about')}
         required
         autosize
         minRows={2}

@@ -1,7 +1,9 @@
 /** What organisations of developers ask to do beyond their own sandbox, to be given or refused. */
-import { Group, Text } from '@mantine/core';
+import { Checkbox, Group, Stack, Text } from '@mantine/core';
+import { useState } from 'react';
 import { act } from '../../api/act.ts';
-import { ActButton } from '../../ui/act-button.tsx';
+import { FormButton } from '../../ui/act-button.tsx';
+import { ActDialog } from '../../ui/act-dialog.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
@@ -94,14 +96,9 @@ function Acts({ id, title, scopes }: { id: string; title: string; scopes: readon
   const ids = { live_request_id: id };
   return (
     <Group gap="xs" wrap="nowrap">
-      <ActButton
-        permission="live_access:decide"
-        title={`${t('approve')}: ${title}`}
-        verb={t('approve')}
-        consequence={`${t('approve_live_consequence')} ${scopes.join(', ')}`}
-        run={() => act('post', APPROVE, { ids, body: {} })}
-        call={{ method: 'POST', path: APPROVE, ids, body: {} }}
-      />
+      <FormButton permission="live_access:decide" label={t('approve')}>
+        {(close) => <ApproveDialog id={id} title={title} asked={scopes} onClose={close} />}
+      </FormButton>
       <ReasonButton
         permission="live_access:decide"
         verb={t('reject')}
@@ -112,5 +109,43 @@ function Acts({ id, title, scopes }: { id: string; title: string; scopes: readon
         call={(body) => ({ method: 'POST', path: REJECT, ids, body })}
       />
     </Group>
+  );
+}
+
+/** Gives what is asked for, or less of it. */
+function ApproveDialog({
+  id,
+  title,
+  asked,
+  onClose,
+}: {
+  id: string;
+  title: string;
+  asked: readonly string[];
+  onClose: () => void;
+}) {
+  const t = useDevelopersWords();
+  const [scopes, setScopes] = useState<string[]>([...asked]);
+  const ids = { live_request_id: id };
+  const body = scopes.length === asked.length ? {} : { scopes };
+  return (
+    <ActDialog
+      opened
+      onClose={onClose}
+      title={`${t('approve')}: ${title}`}
+      verb={t('approve')}
+      consequence={t('approve_live_consequence')}
+      isReady={scopes.length > 0}
+      run={() => act('post', APPROVE, { ids, body })}
+      call={{ method: 'POST', path: APPROVE, ids, body }}
+    >
+      <Checkbox.Group label={t('gives')} value={scopes} onChange={setScopes}>
+        <Stack gap="xs" mt="xs">
+          {asked.map((scope) => (
+            <Checkbox key={scope} value={scope} label={scope} />
+          ))}
+        </Stack>
+      </Checkbox.Group>
+    </ActDialog>
   );
 }

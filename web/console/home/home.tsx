@@ -75,6 +75,16 @@ function Attention() {
           const { limits } = await get('/api/v2/limits');
           return limits.filter(({ allowed, left }) => left * 5 < allowed).length;
         }),
+        counted('usage:read', async () => {
+          const from = new Date(Date.now() - HOUR_MS).toISOString();
+          const query = { from, granularity: 'minute', group_by: 'principal', status: 429 } as const;
+          return (await get('/api/v2/usage', { query })).groups.length;
+        }),
+        counted('events:read', async () => {
+          const { data } = await listRows('/api/v2/events', { type: 'platform.limit.near', limit });
+          const recent = data.filter(({ time }) => Date.parse(time) > Date.now() - HOUR_MS);
+          return new Set(recent.map(({ subject }) => subject)).size;
+        }),
         counted('organisations:read', async () => {
           const { data } = await listRows('/api/v2/organisations', { status: 'pending', limit });
           return data.length;
@@ -84,13 +94,19 @@ function Attention() {
           return data.length;
         }),
       ]);
-      const [approvals, parked, webhooks, jobs, limits, organisations, live] = found;
+      const [approvals, parked, webhooks, jobs, limits, refused, neared, organisations, live] = found;
       return [
         { label: t('approvals'), count: approvals, to: '/approvals?awaiting_me=true' },
         { label: t('parked'), count: parked, to: '/held-events?state=parked' },
         { label: t('failing_webhooks'), count: webhooks, to: '/webhooks' },
         { label: t('failed_jobs'), count: jobs, to: '/jobs' },
         { label: t('limits_near'), count: limits, to: '/me' },
+        {
+          label: t('limits_refused'),
+          count: refused,
+          to: '/usage?period=1h&group_by=principal&status=429',
+        },
+        { label: t('limits_neared'), count: neared, to: '/events?type=platform.limit.near' },
         { label: t('organisations'), count: organisations, to: '/organisations?status=pending' },
         { label: t('live_requests'), count: live, to: '/live-requests?status=pending' },
       ].filter(({ count }) => count > 0);

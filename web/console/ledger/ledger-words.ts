@@ -115,7 +115,8 @@ export const useLedgerWords = defineWords('ledger', {
       'The money moves now. What is left stays on hold, unless this capture is the last one.',
     capture_last: 'The last one: what is left is released',
     release_hold: 'Release',
-    release_consequence: 'The money can be spent again.',
+    release_consequence:
+      'The money can be spent again, at once. A released hold cannot be captured any more, only placed anew.',
     all_if_empty: 'All that remains if empty',
     statement: 'Statement',
     statement_by: 'Counted by',
@@ -336,7 +337,8 @@ export const useLedgerWords = defineWords('ledger', {
       'O dinheiro se move agora. O que resta continua bloqueado, a não ser que esta captura seja a última.',
     capture_last: 'A última: o que resta é liberado',
     release_hold: 'Liberar',
-    release_consequence: 'O dinheiro pode ser gasto de novo.',
+    release_consequence:
+      'O dinheiro pode ser gasto de novo, imediatamente. Um bloqueio liberado não pode mais ser capturado, só feito de novo.',
     all_if_empty: 'Tudo o que resta, se vazio',
     statement: 'Extrato',
     statement_by: 'Contado por',

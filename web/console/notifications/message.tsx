@@ -49,7 +49,15 @@ function MessagePage() {
           facts={[
             [t('recipient'), <IdLink key="r" id={message.recipient_id} short />],
             [t('cause'), <IdLink key="c" id={message.cause} short />],
-            [t('address'), message.address ?? '–'],
+            [
+              t('address'),
+              // In the application a recipient is their own address.
+              message.address === message.recipient_id ? (
+                <IdLink key="a" id={message.address} short />
+              ) : (
+                (message.address ?? '–')
+              ),
+            ],
             [t('template'), <IdLink key="t" id={message.template.id} short />],
             [t('language'), message.template.language],
             [t('urgent'), t(message.urgent ? 'yes' : 'no')],

@@ -28,7 +28,7 @@ export const usePlatformWords = defineWords('platform', {
     description: 'Description',
     did: 'What it did',
     disable: 'Disable',
-    disable_plan_consequence: 'Whoever is on the plan may ask nothing, at once.',
+    disable_plan_consequence: 'Whoever is on the plan may ask nothing, at once. It can be enabled again.',
     display_name: 'Name shown',
     due: 'Due',
     edit: 'Edit',
@@ -142,7 +142,7 @@ export const usePlatformWords = defineWords('platform', {
     subject: 'About',
     suspend: 'Suspend',
     suspend_tenant_consequence:
-      'Its people, keys and applications are refused at once, everywhere. Its books stay as they are.',
+      'Its people, keys and applications are refused at once, everywhere. Its books stay as they are. It can be resumed.',
     system_jobs: 'System jobs',
     system_jobs_about: 'Work that is done in the background for the installation as a whole.',
     tenant_active: 'active',
@@ -187,7 +187,8 @@ export const usePlatformWords = defineWords('platform', {
     description: 'Descrição',
     did: 'O que fez',
     disable: 'Desativar',
-    disable_plan_consequence: 'Quem está no plano não pode pedir mais nada, imediatamente.',
+    disable_plan_consequence:
+      'Quem está no plano não pode pedir mais nada, imediatamente. Pode ser ativado de novo.',
     display_name: 'Nome exibido',
     due: 'Previsto',
     edit: 'Editar',
@@ -300,7 +301,7 @@ export const usePlatformWords = defineWords('platform', {
     subject: 'Sobre',
     suspend: 'Suspender',
     suspend_tenant_consequence:
-      'Suas pessoas, chaves e aplicações são recusadas imediatamente, em todo lugar. Seus livros ficam como estão.',
+      'Suas pessoas, chaves e aplicações são recusadas imediatamente, em todo lugar. Seus livros ficam como estão. Pode ser retomada.',
     system_jobs: 'Tarefas do sistema',
     system_jobs_about: 'Trabalho feito em segundo plano para a instalação como um todo.',
     tenant_active: 'ativa',

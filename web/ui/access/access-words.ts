@@ -50,7 +50,7 @@ export const useAccessWords = defineWords('access', {
     currency: 'Currency',
     delete: 'Delete',
     delete_role_consequence:
-      'The role is gone. A role that somebody has cannot be deleted: revoke their grants first.',
+      'The role is gone and cannot be brought back, but made anew. A role that somebody has cannot be deleted: revoke their grants first.',
     description: 'Description',
     devices: 'Devices',
     devices_about: 'Things that call the API with a key pair of their own: card readers, meters, gateways.',
@@ -62,6 +62,12 @@ export const useAccessWords = defineWords('access', {
     dry_run: 'Dry run',
     edit: 'Edit',
     edit_limits: 'Edit limits',
+    edit_application_consequence:
+      'It acts at once: a token that has what is taken away here may do it no more. It can be edited back.',
+    edit_key_consequence:
+      'It acts on the next request of whoever uses the key. It can be edited back as long as the key is good.',
+    edit_person_consequence:
+      'Another address is the one by which they sign in from now on, and the one before is not. It can be edited back.',
     edit_role_consequence: 'Whoever has the role may do what is chosen here, at once.',
     email: 'E-mail address',
     enable: 'Enable',
@@ -79,7 +85,8 @@ export const useAccessWords = defineWords('access', {
     filter_permissions: 'Filter permissions',
     format: 'Format',
     free_of_limits: 'Remove limits',
-    free_of_limits_consequence: 'The key may move any amount that its permissions and the accounts allow.',
+    free_of_limits_consequence:
+      'The key may move any amount that its permissions and the accounts allow, at once. Limits can be set again; what it moved meanwhile stays moved.',
     from_accounts: 'Only from these accounts',
     from_accounts_about: 'Ids of accounts; from any if none. Press Enter after each.',
     from_address: 'From address',
@@ -146,7 +153,8 @@ export const useAccessWords = defineWords('access', {
     name_optional: 'Name, if known',
     never: 'never',
     new_link: 'New link',
-    new_link_consequence: 'Another link is made and shown once; the one before is good no more.',
+    new_link_consequence:
+      'Another link is made and shown once; the one before is good no more, and cannot be made good again.',
     new_password: 'Choose a new password',
     new_password_about: 'It replaces the one that you had. You are signed out everywhere.',
     new_password_done: 'The new password is good from now on.',
@@ -205,7 +213,7 @@ export const useAccessWords = defineWords('access', {
     request_id: 'Request id',
     reset_factors: 'Take away second factors',
     reset_factors_consequence:
-      'Authenticator app, passkeys and recovery codes are gone, and their sessions end. They sign in by password and set up new ones.',
+      'Authenticator app, passkeys and recovery codes are gone, and their sessions end, which cannot be undone. They sign in by password and set up new ones.',
     reset_link_about: 'Hand it to {{name}} by a way that only they can read.',
     reset_password: 'New password link',
     reset_password_consequence:
@@ -213,10 +221,14 @@ export const useAccessWords = defineWords('access', {
     resume: 'Resume',
     resume_person_consequence: 'They can sign in again, with the roles that they had.',
     revoke: 'Revoke',
-    revoke_consent_consequence: 'The application may do it no more, and its tokens for it are good no more.',
-    revoke_grant_consequence: '{{name}} may do no more what the role {{role}} allowed, at once.',
-    revoke_invitation_consequence: 'The link is good no more.',
-    revoke_key_consequence: 'Whoever uses the key is refused at once and for good.',
+    revoke_consent_consequence:
+      'The application may do it no more, and its tokens for it are good no more, at once. It cannot be undone: the application has to ask you anew.',
+    revoke_grant_consequence:
+      '{{name}} may do no more what the role {{role}} allowed, at once. It can be granted again.',
+    revoke_invitation_consequence:
+      'The link is good no more. It cannot be undone, but they can be invited anew.',
+    revoke_key_consequence:
+      'Whoever uses the key is refused at once and for good. It cannot be undone: they need another key.',
     revoked_at: 'Revoked',
     role: 'Role',
     role_name_about: 'Small letters, digits and _.',
@@ -334,7 +346,7 @@ export const useAccessWords = defineWords('access', {
     currency: 'Moeda',
     delete: 'Excluir',
     delete_role_consequence:
-      'O papel deixa de existir. Um papel que alguém tem não pode ser excluído: revogue antes as concessões.',
+      'O papel deixa de existir e não pode ser recuperado, só criado de novo. Um papel que alguém tem não pode ser excluído: revogue antes as concessões.',
     description: 'Descrição',
     devices: 'Dispositivos',
     devices_about:
@@ -348,6 +360,12 @@ export const useAccessWords = defineWords('access', {
     dry_run: 'Simulação',
     edit: 'Editar',
     edit_limits: 'Editar limites',
+    edit_application_consequence:
+      'Vale imediatamente: um token que tem o que é tirado aqui não pode mais fazê-lo. Pode ser editada de volta.',
+    edit_key_consequence:
+      'Vale na próxima requisição de quem usa a chave. Pode ser editada de volta enquanto a chave valer.',
+    edit_person_consequence:
+      'Outro e-mail passa a ser aquele com que a pessoa entra, e o anterior não mais. Pode ser editado de volta.',
     edit_role_consequence: 'Quem tem o papel pode fazer o que for escolhido aqui, imediatamente.',
     email: 'E-mail',
     enable: 'Ativar',
@@ -366,7 +384,7 @@ export const useAccessWords = defineWords('access', {
     format: 'Formato',
     free_of_limits: 'Remover limites',
     free_of_limits_consequence:
-      'A chave poderá mover qualquer valor que suas permissões e as contas permitam.',
+      'A chave poderá mover qualquer valor que suas permissões e as contas permitam, imediatamente. Limites podem ser postos de novo; o que ela moveu fica movido.',
     from_accounts: 'Somente destas contas',
     from_accounts_about: 'Ids de contas; de qualquer uma se nenhum. Tecle Enter após cada um.',
     from_address: 'Do endereço',
@@ -433,7 +451,8 @@ export const useAccessWords = defineWords('access', {
     name_optional: 'Nome, se conhecido',
     never: 'nunca',
     new_link: 'Novo link',
-    new_link_consequence: 'Outro link é criado e mostrado uma vez; o anterior deixa de valer.',
+    new_link_consequence:
+      'Outro link é criado e mostrado uma vez; o anterior deixa de valer, e não volta a valer.',
     new_password: 'Escolha uma nova senha',
     new_password_about: 'Substitui a que você tinha. Você é desconectado em todo lugar.',
     new_password_done: 'A nova senha já vale.',
@@ -491,7 +510,7 @@ export const useAccessWords = defineWords('access', {
     request_id: 'Id da requisição',
     reset_factors: 'Retirar segundos fatores',
     reset_factors_consequence:
-      'Aplicativo autenticador, passkeys e códigos de recuperação são apagados, e as sessões terminam. A pessoa entra com a senha e configura novos.',
+      'Aplicativo autenticador, passkeys e códigos de recuperação são apagados, e as sessões terminam, o que não pode ser desfeito. A pessoa entra com a senha e configura novos.',
     reset_link_about: 'Entregue a {{name}} por um meio que só essa pessoa possa ler.',
     reset_password: 'Link de nova senha',
     reset_password_consequence:
@@ -499,10 +518,14 @@ export const useAccessWords = defineWords('access', {
     resume: 'Reativar',
     resume_person_consequence: 'A pessoa pode entrar de novo, com os papéis que tinha.',
     revoke: 'Revogar',
-    revoke_consent_consequence: 'A aplicação não pode mais fazê-lo, e seus tokens deixam de valer.',
-    revoke_grant_consequence: '{{name}} deixa de poder o que o papel {{role}} permitia, imediatamente.',
-    revoke_invitation_consequence: 'O link deixa de valer.',
-    revoke_key_consequence: 'Quem usa a chave passa a ser recusado imediatamente e para sempre.',
+    revoke_consent_consequence:
+      'A aplicação não pode mais fazê-lo, e seus tokens deixam de valer imediatamente. Não pode ser desfeito: a aplicação tem de pedir a você de novo.',
+    revoke_grant_consequence:
+      '{{name}} deixa de poder o que o papel {{role}} permitia, imediatamente. Pode ser concedido de novo.',
+    revoke_invitation_consequence:
+      'O link deixa de valer. Não pode ser desfeito, mas a pessoa pode ser convidada de novo.',
+    revoke_key_consequence:
+      'Quem usa a chave passa a ser recusado imediatamente e para sempre. Não pode ser desfeito: é preciso outra chave.',
     revoked_at: 'Revogada',
     role: 'Papel',
     role_name_about: 'Letras minúsculas, dígitos e _.',

@@ -165,6 +165,7 @@ function EditDialog({
       size="lg"
       title={`${t('edit')}: ${application.name}`}
       verb={t('save')}
+      consequence={t('edit_application_consequence')}
       isReady={Object.keys(body).length > 0 && name.trim() !== '' && scopes.length > 0}
       run={(key) => act('patch', PATH, { ids, key, body, if_match: etag })}
       call={{ method: 'PATCH', path: PATH, ids, body }}

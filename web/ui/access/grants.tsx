@@ -22,8 +22,8 @@ export function Page() {
 
 /** Who has a role. */
 export function GrantsOfRole({ role }: { role: string }) {
-  const { filters: _, actions: __, ...list } = useGrantList();
-  return <List {...list} fixed={{ role }} />;
+  const { actions: _, filters = [], ...list } = useGrantList();
+  return <List {...list} fixed={{ role }} filters={filters.filter(({ name }) => name !== 'role')} />;
 }
 
 function useGrantList() {

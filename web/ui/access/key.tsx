@@ -172,6 +172,7 @@ function EditDialog({ shown, etag, onClose }: { shown: Key; etag: string; onClos
       onClose={onClose}
       title={`${t('edit')}: ${shown.label}`}
       verb={t('save')}
+      consequence={t('edit_key_consequence')}
       isReady={Object.keys(body).length > 0 && label.trim() !== ''}
       run={(key) => act('patch', '/api/v2/api-keys/{key_id}', { ids, key, body, if_match: etag })}
       call={{ method: 'PATCH', path: '/api/v2/api-keys/{key_id}', ids, body }}

@@ -157,6 +157,7 @@ function EditDialog({ person, etag, onClose }: { person: Person; etag: string; o
       onClose={onClose}
       title={`${t('edit')}: ${person.name}`}
       verb={t('save')}
+      consequence={t('edit_person_consequence')}
       isReady={Object.keys(body).length > 0 && name.trim() !== '' && email.trim() !== ''}
       run={(key) => act('patch', '/api/v2/people/{person_id}', { ids, key, body, if_match: etag })}
       call={{ method: 'PATCH', path: '/api/v2/people/{person_id}', ids, body }}

@@ -23,6 +23,7 @@ export const useUsagePageWords = defineWords('usage-page', {
     outcome_2xx: '2xx',
     outcome_3xx: '3xx',
     outcome_4xx: '4xx',
+    outcome_429: '429 (over a limit)',
     outcome_5xx: '5xx',
     requests: 'Last requests',
     requests_about:
@@ -59,6 +60,7 @@ export const useUsagePageWords = defineWords('usage-page', {
     outcome_2xx: '2xx',
     outcome_3xx: '3xx',
     outcome_4xx: '4xx',
+    outcome_429: '429 (além de um limite)',
     outcome_5xx: '5xx',
     requests: 'Últimas requisições',
     requests_about:

@@ -30,7 +30,9 @@ type PeriodName = keyof typeof periods;
 const periodNames: readonly PeriodName[] = ['1h', '24h', '7d', '31d', '366d'];
 
 const groupings = ['route', 'principal', 'application', 'status'] as const;
-const outcomes = ['errors', '2xx', '3xx', '4xx', '5xx'] as const;
+const outcomes = ['errors', '2xx', '3xx', '4xx', '429', '5xx'] as const;
+/** A status by itself, beside the classes. */
+const OVER_LIMIT = '429';
 
 type Group = UsageReport['groups'][number];
 type Change = (changes: Record<string, string>) => void;
@@ -74,7 +76,7 @@ function Usage() {
   const [search, setSearch] = useSearchParams();
   const period = chosen(search, 'period', periodNames) ?? '24h';
   const group_by = chosen(search, 'group_by', groupings) ?? 'route';
-  const status_class = chosen(search, 'status_class', outcomes);
+  const outcome = search.get('status') === OVER_LIMIT ? OVER_LIMIT : chosen(search, 'status_class', outcomes);
   const [application_id, principal_id, route] = [
     search.get('application_id') ?? '',
     search.get('principal_id') ?? '',
@@ -85,13 +87,21 @@ function Usage() {
     ...(application_id === '' ? {} : { application_id }),
     ...(principal_id === '' ? {} : { principal_id }),
     ...(route === '' ? {} : { route }),
-    ...(status_class === undefined ? {} : { status_class }),
+    ...(outcome === undefined
+      ? {}
+      : outcome === OVER_LIMIT
+        ? { status: outcome }
+        : { status_class: outcome }),
   };
   const found = useQuery({
     queryKey: ['usage', period, group_by, filters],
     queryFn: () => {
       const from = new Date(Date.now() - length_ms).toISOString();
-      return get('/api/v2/usage', { query: { from, granularity, group_by, ...filters } });
+      const { status, ...others } = { status: undefined, ...filters };
+      const query = { from, granularity, group_by, ...others };
+      return get('/api/v2/usage', {
+        query: status === undefined ? query : { ...query, status: Number(status) },
+      });
     },
     refetchInterval: EVERY_MS,
     placeholderData: keepPreviousData,
@@ -139,8 +149,14 @@ function Usage() {
           w={140}
           clearable
           data={outcomes.map((value) => ({ value, label: t(`outcome_${value}`) }))}
-          value={status_class ?? null}
-          onChange={(value) => change({ status_class: value ?? '' })}
+          value={outcome ?? null}
+          onChange={(value) =>
+            change(
+              value === OVER_LIMIT
+                ? { status: value, status_class: '' }
+                : { status: '', status_class: value ?? '' },
+            )
+          }
         />
         <TextField label={t('by_route')} value={route} onChange={(value) => change({ route: value })} />
         {Object.keys(filters).length > 0 && <ClearButton change={change} />}
@@ -195,7 +211,9 @@ function ClearButton({ change }: { change: Change }) {
   return (
     <Button
       variant="subtle"
-      onClick={() => change({ application_id: '', principal_id: '', route: '', status_class: '' })}
+      onClick={() =>
+        change({ application_id: '', principal_id: '', route: '', status: '', status_class: '' })
+      }
     >
       {t('clear_filters')}
     </Button>

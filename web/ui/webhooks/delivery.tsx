@@ -162,7 +162,7 @@ function Headers({ headers }: { headers: Readonly<Record<string, string>> }) {
               {name}
             </Table.Th>
             <Table.Td ff="monospace" style={{ overflowWrap: 'anywhere' }}>
-              {value}
+              {name === 'webhook-id' ? <IdLink id={value} short /> : value}
             </Table.Td>
           </Table.Tr>
         ))}

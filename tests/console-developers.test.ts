@@ -1,0 +1,347 @@
+/** Communities of developers, their organisations and what they ask for, by the console in a real browser. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { skip, type Visit } from './browser.ts';
+import { assertUsable, type ConsoleTest, lookAt, openConsole, openPage } from './console.ts';
+import { askAs, comeIn, getReady, mailedLink, mailedPath, terms, verify } from './developers.ts';
+
+const ListOf = <Row extends TSchema>(row: Row) => Type.Object({ data: Type.Array(row) });
+const Community = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  slug: Type.String(),
+  sign_up: Type.String(),
+  terms: Type.Object({ version: Type.String() }),
+  live_scopes: Type.Array(Type.String()),
+  listed: Type.Boolean(),
+});
+const Organisation = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  status: Type.String(),
+  reason: Type.Optional(Type.String()),
+});
+const LiveRequest = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  status: Type.String(),
+  reason: Type.Optional(Type.String()),
+  application_id: Type.Optional(Type.String()),
+});
+const Application = Type.Object({ scopes: Type.Array(Type.String()) });
+const Announcement = Type.Object({ title: Type.String(), withdrawn_at: Type.Optional(Type.String()) });
+const Thing = Type.Object({ id: Type.String() });
+const Question = Type.Object({
+  id: Type.String(),
+  hidden_reason: Type.Optional(Type.String()),
+  data: Type.Array(Type.Object({ text: Type.String(), hidden_reason: Type.Optional(Type.String()) })),
+});
+
+describe('developers in the console', { skip }, () => {
+  let console_: ConsoleTest;
+  before(async () => {
+    console_ = await openConsole();
+    const community = { name: 'Partners', terms, live_scopes: ['accounts:read', 'transfers:*'] };
+    for (const [slug, sign_up] of [
+      ['partners', 'open'],
+      ['vendors', 'approval'],
+    ]) {
+      await console_.ask('POST', '/api/v2/communities', { ...community, slug, sign_up });
+    }
+  });
+  after(() => console_?.close());
+
+  const main = (page: Page) => page.getByRole('main');
+  const button = (page: Page, name: string) => main(page).getByRole('button', { name, exact: true });
+
+  async function list<Row extends TSchema>(row: Row, path: string): Promise<Static<Row>[]> {
+    const { data } = Value.Parse(ListOf(row), await console_.ask('GET', path));
+    return data.map((one) => Value.Parse(row, one));
+  }
+
+  async function communityOf(slug: string) {
+    const found = (await list(Community, '/api/v2/communities')).find((one) => one.slug === slug);
+    assert.ok(found !== undefined, slug);
+    const { id, name, sign_up, terms: agreed, live_scopes, listed } = found;
+    return { id, name, sign_up, version: agreed.version, live_scopes, listed };
+  }
+
+  async function organisationOf(name: string) {
+    const found = (await list(Organisation, '/api/v2/organisations')).find((one) => one.name === name);
+    assert.ok(found !== undefined, name);
+    return found;
+  }
+
+  /** Fills in what the dialog asks for, and does it. */
+  async function decide(page: Page, verb: string, reason?: string): Promise<void> {
+    const dialog = page.getByRole('dialog');
+    const confirm = dialog.getByRole('button', { name: verb, exact: true });
+    if (reason !== undefined) {
+      assert.equal(await confirm.isDisabled(), true);
+      await dialog.getByLabel('Reason').fill(reason);
+    }
+    await confirm.click();
+    await dialog.waitFor({ state: 'detached' });
+  }
+
+  /** Somebody of an organisation that may go on at once. */
+  async function developer(organisation_name: string): Promise<Visit> {
+    const email = `${organisation_name.toLowerCase()}@partner.example`;
+    const link = await mailedLink(console_, { community: 'partners', email, organisation_name });
+    return comeIn(console_, email, link);
+  }
+
+  test('a community is made, and edited: both are what the API tells', async () => {
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, '/console/communities');
+    await button(page, 'Create a community').click();
+    const dialog = page.getByRole('dialog');
+    const confirm = dialog.getByRole('button', { name: 'Create a community' });
+    await dialog.getByLabel('Name in addresses').fill('fintechs');
+    await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill('Fintechs');
+    await dialog.getByRole('combobox', { name: 'Who joins' }).click();
+    await page.getByRole('option', { name: 'nobody' }).click();
+    await dialog.getByLabel('Version of the terms').fill('1');
+    assert.equal(await confirm.isDisabled(), true);
+    await dialog.getByRole('textbox', { name: 'Terms', exact: true }).fill('Ask before you publish.');
+    await dialog.getByLabel('May be asked for').fill('accounts:read transfers:post');
+    await dialog.getByLabel('Named on the front page').uncheck();
+    await assertUsable(page);
+    await confirm.click();
+    await dialog.waitFor({ state: 'detached' });
+    const { id, ...made } = await communityOf('fintechs');
+    assert.deepEqual(made, {
+      name: 'Fintechs',
+      sign_up: 'closed',
+      version: '1',
+      live_scopes: ['accounts:read', 'transfers:post'],
+      listed: false,
+    });
+
+    await page
+      .getByRole('row', { name: /Fintechs/ })
+      .getByRole('button', { name: 'Edit' })
+      .click();
+    await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill('Fintechs of Brazil');
+    await dialog.getByLabel('May be asked for').fill('accounts:read');
+    await decide(page, 'Save');
+    await page.getByRole('row', { name: /Fintechs of Brazil/ }).waitFor();
+    const edited = await communityOf('fintechs');
+    assert.deepEqual(edited, { id, ...made, name: 'Fintechs of Brazil', live_scopes: ['accounts:read'] });
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test('what is announced is read by its developers until it is withdrawn', async () => {
+    const { id } = await communityOf('partners');
+    const reader = await developer('Readers');
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, `/console/communities/${id}`);
+    await button(page, 'Announce').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Title').fill('Closed on Monday');
+    await dialog.getByLabel('Text').fill('The sandbox rests on Monday.');
+    await assertUsable(page);
+    await decide(page, 'Announce');
+    await page.getByRole('row', { name: /Closed on Monday/ }).waitFor();
+    const path = `/api/v2/communities/${id}/announcements`;
+    assert.deepEqual(
+      (await list(Announcement, path)).map(({ title, withdrawn_at }) => [title, withdrawn_at]),
+      [['Closed on Monday', undefined]],
+    );
+    await openPage(reader.page, '/portal/announcements');
+    await reader.page.getByText('The sandbox rests on Monday.').waitFor();
+
+    await button(page, 'Withdraw').click();
+    await decide(page, 'Withdraw');
+    await main(page).getByText('withdrawn', { exact: true }).waitFor();
+    assert.notEqual((await list(Announcement, path))[0]?.withdrawn_at, undefined);
+    await openPage(reader.page, '/portal/announcements');
+    await reader.page.getByText('Nothing was announced yet').waitFor();
+    assert.deepEqual([...complaints, ...reader.complaints], []);
+    await reader.context.close();
+    await context.close();
+  });
+
+  test('a question is answered for the institution; an answer and the question are hidden with a reason', async () => {
+    const { id } = await communityOf('partners');
+    const asker = await developer('Askers');
+    const asked = await askAs(asker, console_, '/api/v2/portal/questions', {
+      title: 'How long is a key good?',
+      text: 'And can it be longer?',
+    });
+    const { id: question_id } = Value.Parse(Thing, asked);
+    await askAs(asker, console_, `/api/v2/portal/questions/${question_id}/answers`, {
+      text: 'Buy my course.',
+    });
+    const question = async () =>
+      Value.Parse(Question, await console_.ask('GET', `/api/v2/communities/${id}/questions/${question_id}`));
+
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, '/console/communities');
+    await page
+      .getByRole('row')
+      .filter({ hasText: '/portal/partners' })
+      .getByText('Partners', { exact: true })
+      .click();
+    await page.waitForURL(/\/console\/communities\/com_/);
+    await page.getByRole('tab', { name: 'Questions' }).click();
+    await page.getByText('How long is a key good?').click();
+    await page.waitForURL(new RegExp(`/questions/${question_id}$`));
+    await button(page, 'Answer').click();
+    await page.getByRole('dialog').getByLabel('Your answer').fill('Until it is revoked.');
+    await assertUsable(page);
+    await decide(page, 'Answer');
+    await main(page).getByText('Until it is revoked.').waitFor();
+    await openPage(asker.page, `/portal/questions/${question_id}`);
+    await asker.page.getByText('Until it is revoked.').waitFor();
+
+    await button(page, 'Hide this answer').first().click();
+    await decide(page, 'Hide this answer', 'An advertisement');
+    await main(page).getByText('Hidden: An advertisement').waitFor();
+    assert.deepEqual(
+      (await question()).data.map(({ text, hidden_reason }) => [text, hidden_reason]),
+      [
+        ['Buy my course.', 'An advertisement'],
+        ['Until it is revoked.', undefined],
+      ],
+    );
+    await openPage(asker.page, `/portal/questions/${question_id}`);
+    await asker.page.getByText(/An advertisement/).waitFor();
+    assert.equal(await asker.page.getByText('Buy my course.').count(), 0);
+
+    await button(page, 'Hide').click();
+    await decide(page, 'Hide', 'Asked before');
+    await main(page).getByText('Hidden: Asked before').waitFor();
+    assert.equal((await question()).hidden_reason, 'Asked before');
+    assert.equal(await button(page, 'Hide').count(), 0);
+    const neighbour = await developer('Neighbours');
+    await openPage(neighbour.page, '/portal/questions');
+    await neighbour.page.getByText('How long is a key good?').waitFor({ state: 'detached' });
+    assert.deepEqual([...complaints, ...asker.complaints, ...neighbour.complaints], []);
+    for (const visit of [asker, neighbour]) await visit.context.close();
+    await context.close();
+  });
+
+  test('an organisation is approved, suspended and resumed; another is rejected', async () => {
+    const emails = { Ledgerly: 'lara@vendor.example', Spammers: 'sam@vendor.example' };
+    const links = new Map<string, string>();
+    for (const [organisation_name, email] of Object.entries(emails)) {
+      const link = await mailedLink(console_, { community: 'vendors', email, organisation_name });
+      assert.equal((await verify(console_, link)).status, 'pending');
+      links.set(organisation_name, link);
+    }
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, '/console');
+    await page.getByRole('link', { name: 'Organisations of developers to be let in or not' }).click();
+    await page.waitForURL(/\/console\/organisations\?status=pending/);
+    const act = (name: string, verb: string) =>
+      page
+        .getByRole('row', { name: new RegExp(name) })
+        .getByRole('button', { name: verb })
+        .click();
+    await act('Ledgerly', 'Approve');
+    await page.getByRole('dialog').getByText('It gets a sandbox of its own').waitFor();
+    await decide(page, 'Approve');
+    await page.getByRole('row', { name: /Ledgerly/ }).waitFor({ state: 'detached' });
+    assert.equal((await organisationOf('Ledgerly')).status, 'active');
+    const link = await mailedPath(console_, emails.Ledgerly, links.get('Ledgerly'));
+    const developer_ = await comeIn(console_, emails.Ledgerly, link);
+    const status = async () => (await developer_.context.request.get('/api/v2/accounts')).status();
+    assert.equal(await status(), 200);
+
+    await act('Spammers', 'Reject');
+    await decide(page, 'Reject', 'We do not know you');
+    await page.getByRole('row', { name: /Spammers/ }).waitFor({ state: 'detached' });
+    const { status: rejected, reason } = await organisationOf('Spammers');
+    assert.deepEqual([rejected, reason], ['rejected', 'We do not know you']);
+
+    await openPage(page, '/console/organisations?status=active');
+    await act('Ledgerly', 'Suspend');
+    await assertUsable(page);
+    await decide(page, 'Suspend', 'Their licence ended');
+    await openPage(page, '/console/organisations?status=suspended');
+    await page.getByRole('row', { name: /Ledgerly/ }).waitFor();
+    assert.equal((await organisationOf('Ledgerly')).status, 'suspended');
+    assert.ok([401, 403].includes(await status()));
+    await act('Ledgerly', 'Resume');
+    await decide(page, 'Resume', 'They have a new one');
+    await page.getByRole('row', { name: /Ledgerly/ }).waitFor({ state: 'detached' });
+    assert.equal((await organisationOf('Ledgerly')).status, 'active');
+    assert.equal(await status(), 200);
+    assert.deepEqual(complaints, []);
+    await developer_.context.close();
+    await context.close();
+  });
+
+  test('live access is given for less than was asked, and refused with a reason', async () => {
+    const asker = await developer('Payers');
+    await getReady(asker, console_);
+    const asked = {
+      purpose: 'Pays invoices',
+      scopes: ['accounts:read', 'transfers:post'],
+      contact_email: 'ops@partner.example',
+      webhooks: 'not_needed',
+    };
+    for (const name of ['Invoices', 'Lottery']) {
+      await askAs(asker, console_, '/api/v2/portal/live-requests', { ...asked, name });
+    }
+    const requestOf = async (name: string) =>
+      (await list(LiveRequest, '/api/v2/live-requests')).find((one) => one.name === name);
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, '/console/live-requests');
+    const act = (name: string, verb: string) =>
+      page
+        .getByRole('row', { name: new RegExp(name) })
+        .getByRole('button', { name: verb })
+        .click();
+    await act('Invoices', 'Approve');
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('checkbox', { name: 'accounts:read' }).uncheck();
+    await dialog.getByRole('checkbox', { name: 'transfers:post' }).uncheck();
+    assert.equal(await dialog.getByRole('button', { name: 'Approve' }).isDisabled(), true);
+    await dialog.getByRole('checkbox', { name: 'accounts:read' }).check();
+    await assertUsable(page);
+    await decide(page, 'Approve');
+    await page
+      .getByRole('row', { name: /Invoices/ })
+      .getByText('approved')
+      .waitFor();
+    const given = await requestOf('Invoices');
+    assert.equal(given?.status, 'approved');
+    const { scopes } = Value.Parse(
+      Application,
+      await console_.ask('GET', `/api/v2/applications/${given.application_id}`),
+    );
+    assert.deepEqual(scopes, ['accounts:read']);
+
+    await act('Lottery', 'Reject');
+    await decide(page, 'Reject', 'We take no bets');
+    await page
+      .getByRole('row', { name: /Lottery/ })
+      .getByText('rejected')
+      .waitFor();
+    const { status, reason } = (await requestOf('Lottery')) ?? {};
+    assert.deepEqual([status, reason], ['rejected', 'We take no bets']);
+    await openPage(asker.page, '/portal/live');
+    await asker.page.getByText(/We take no bets/).waitFor();
+    assert.deepEqual([...complaints, ...asker.complaints], []);
+    await asker.context.close();
+    await context.close();
+  });
+
+  // With what the tests before made: on empty lists nothing can be too wide.
+  for (const size of ['desktop', 'phone'] as const) {
+    test(`its lists can be used with something in them: ${size}, light and dark`, async () => {
+      const { page, context } = await console_.signIn('alice', { size });
+      for (const path of ['communities', 'organisations', 'live-requests']) {
+        await lookAt(page, `/console/${path}`, `filled-${path}`);
+        assert.ok((await page.getByRole('row').count()) > 1, path);
+      }
+      await context.close();
+    });
+  }
+});
