@@ -310,7 +310,12 @@ const bodies: Record<string, object> = {
   keys: { label: 'mine' },
 };
 /** Routes that tell callers of themselves, whatever they may do. */
-export const forEveryCaller = new Set(['/api/v2/self', '/api/v2/self/usage', '/api/v2/self/usage/requests']);
+export const forEveryCaller = new Set([
+  '/api/v2/self',
+  '/api/v2/limits/notices',
+  '/api/v2/self/usage',
+  '/api/v2/self/usage/requests',
+]);
 /** Parameters of what belongs to the tenant in both of its environments. */
 const ofTenant = /:(person_id|invitation_id)/;
 /** What only those who operate the installation may ask: an institution is refused, whatever it names. */

@@ -386,6 +386,11 @@ test('communities, what is said in them, and what their organisations are given'
     [key.id, 'active', 'revoked'],
   );
 
+  const notices = { from_percent: 80, channels: ['email'] };
+  const choosing = '/api/v2/limits/notices';
+  const { told: noticed } = await changes('changes', 'PUT', choosing, notices, theirs);
+  assert.deepEqual([Object(noticed.before).from_percent, noticed.after], [null, notices]);
+
   const organisation = `/api/v2/organisations/${given.organisation_id}`;
   for (const [action, from, to] of [
     ['suspend', 'active', 'suspended'],

@@ -237,6 +237,31 @@ describe('the portal', { skip }, () => {
     });
     assert.equal(called.status, 200);
 
+    const application = new URL(page.url()).pathname;
+    await openPage(page, '/portal/invitations');
+    await button('Invite').click();
+    await dialog.getByRole('combobox', { name: 'Roles' }).click();
+    assert.deepEqual(await page.getByRole('option').allTextContents(), [
+      'administrator',
+      'auditor',
+      'developer',
+    ]);
+    await page.keyboard.press('Escape');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await dialog.waitFor({ state: 'detached' });
+
+    await openPage(page, '/portal/usage');
+    await page.locator('[data-notices="none"]').waitFor();
+    await button('Choose').click();
+    await dialog.getByText('When a limit is used up', { exact: true }).click();
+    await picture(page, 'portal-notices-1440-light');
+    await assertUsable(page);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.locator('[data-notices="100"]').waitFor();
+    await main(page).getByText('You have no live application yet').waitFor();
+    await assertUsable(page);
+    await openPage(page, application);
+
     await button('Add an endpoint').click();
     await dialog.getByLabel('Address').fill(`${receiver.url}/hooks`);
     await dialog.getByRole('button', { name: 'Make an endpoint' }).click();
@@ -309,6 +334,59 @@ describe('the portal', { skip }, () => {
     await dialog.getByRole('button', { name: 'I have kept it' }).click();
     await picture(page, 'portal-live-given-1440-light');
     await assertUsable(page);
+    await openPage(page, '/portal/usage');
+    await main(page).getByRole('combobox', { name: 'Live application' }).waitFor();
+    await main(page).getByText('The last 24 hours, at your institution.').waitFor();
+    await picture(page, 'portal-live-usage-1440-light');
+    await assertUsable(page);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test('where the community asks for a second factor first, there is nothing else until it is set up', async () => {
+    await portal.ask('POST', '/api/v2/communities', {
+      slug: 'careful',
+      name: 'Careful',
+      terms: { version: '1', text: 'Be kind.' },
+      sign_up: 'open',
+      second_factor: 'at_sign_up',
+    });
+    const email = 'carla@partner.example';
+    const { page, context, complaints } = await openVisit(portal.browser, portal.server.url, {
+      viewport: screenSizes.phone,
+    });
+    await context.addInitScript(`localStorage.setItem('financialapi.language', 'en')`);
+    const ask = async (path: string, data: object) => {
+      const answer = await context.request.post(path, { data, headers: { origin: portal.server.url } });
+      assert.ok(answer.ok(), await answer.text());
+      return answer.text();
+    };
+    await ask('/identity/sign-ups', {
+      community: 'careful',
+      email,
+      name: 'Carla Dev',
+      organisation_name: 'Careful Ltd',
+      accepted_terms_version: '1',
+    });
+    const token = (await mailedPath(email)).split('#')[1];
+    const Verified = Type.Object({ invitation_token: Type.String() });
+    const verified: unknown = JSON.parse(await ask('/identity/sign-ups/verify', { token }));
+    const password = 'four words make one';
+    const { invitation_token } = Value.Parse(Verified, verified);
+    await ask('/identity/invitations/accept', { token: invitation_token, name: 'Carla Dev', password });
+    await ask('/identity/sign-in', { email, password });
+    await openPage(page, '/portal/applications');
+    await page.getByRole('heading', { name: 'First, a second factor' }).waitFor();
+    assert.equal(await page.getByRole('navigation').count(), 0);
+    await picture(page, 'portal-factor-first-390-light');
+    await assertUsable(page);
+    await main(page).getByRole('button', { name: 'Set up a second factor' }).click();
+    const dialog = page.getByRole('dialog');
+    const secret = (await dialog.locator('code').first().textContent()) ?? '';
+    await dialog.getByLabel('Code of the app').fill(TOTP.generate({ secret: Secret.fromBase32(secret) }));
+    await dialog.getByRole('button', { name: 'Confirm' }).click();
+    await dialog.getByRole('button', { name: 'I have kept it' }).click();
+    await main(page).getByRole('button', { name: 'Create an application' }).waitFor();
     assert.deepEqual(complaints, []);
     await context.close();
   });

@@ -55,6 +55,7 @@ import { openSandboxes, type Seeds } from './sandbox.ts';
 import type { RunningService, Service, ServiceContext } from './service.ts';
 import { type Traces, untraced } from './trace/span.ts';
 import { permissions as usagePermissions } from './usage/permissions.ts';
+import { readUsage } from './usage/read.ts';
 import { usageRoutes } from './usage/routes.ts';
 import { mountUsage } from './usage/usage.ts';
 import { mountWeb } from './web.ts';
@@ -505,6 +506,7 @@ export async function boot(
       traces,
       audit,
       limits,
+      usage: { read: (scope, query) => platform.read(scope, (tx) => readUsage(tx, scope, query)) },
       findPrincipal: (...asked) => access.findPrincipal(...asked),
       outgoing,
       serviceToken: (caller, audience) => tokens.serviceToken(name, caller, audience),

@@ -20,6 +20,7 @@ import type { ProblemType } from './problem.ts';
 import type { EncryptedColumn } from './reencryption.ts';
 import type { Sandboxes, Seeds } from './sandbox.ts';
 import type { Traces } from './trace/span.ts';
+import type { ReadUsage } from './usage/read.ts';
 
 export interface ServiceContext {
   /** The database under the service's own role. */
@@ -35,6 +36,8 @@ export interface ServiceContext {
   audit: Pick<AuditTrail, 'record' | 'intend'>;
   /** How the limits of callers stand. */
   limits: ReadLimits;
+  /** What callers asked. */
+  usage: ReadUsage;
   /** The caller that a principal is now, whatever credential it has; undefined where it is none, or none any more. */
   findPrincipal: Access['findPrincipal'];
   /** Sends requests to addresses that others chose. Nothing else of a service may. */

@@ -85,4 +85,7 @@ const pageOfId: Place['pageOfId'] = {
   evt: (id) => `/events/${id}`,
 };
 
-export const place: Place = { base: '/portal', menu, pageOfId };
+/** Those of a bank, such as who decides about credit, mean nothing to a team of developers. */
+const roles = ['administrator', 'developer', 'auditor'];
+
+export const place: Place = { base: '/portal', menu, pageOfId, roles };

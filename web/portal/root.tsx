@@ -1,17 +1,31 @@
 /** The frame that whoever looks has: developers who are signed in their own, everybody else that of the public pages. */
 import './portal.css';
-import { useEffect } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { Outlet, useLocation } from 'react-router';
-import { SelfProvider, useFoundSelf } from '../ui/self.tsx';
+import { SelfProvider, useFoundSelf, useSelf } from '../ui/self.tsx';
 import { Frame } from '../ui/shell/frame.tsx';
 import { Loading } from '../ui/states.tsx';
 import { GuestFrame } from './front/guest-frame.tsx';
 
+const FactorFirst = lazy(() => import('./live/factor-first.tsx'));
+
 export function Root() {
   return (
     <SelfProvider guest={<GuestFrame />}>
-      <Frame />
+      <Own />
     </SelfProvider>
+  );
+}
+
+/** The frame, or what has to be done before anything in it is of use. */
+function Own() {
+  const { second_factor_missing } = useSelf();
+  return second_factor_missing === true ? (
+    <Suspense>
+      <FactorFirst />
+    </Suspense>
+  ) : (
+    <Frame />
   );
 }
 

@@ -34,6 +34,8 @@ export interface Caller extends Scope {
   permissions: ReadonlySet<string>;
   /** What the caller may do beside that to what carries labels. */
   narrowed: readonly NarrowedGrant[];
+  /** Present where the caller may do nothing until they have a second factor. */
+  second_factor_missing?: true;
   /** UUID of the monetary limits that the ledger holds the principal to. */
   limits_id?: string;
   /** Name of the plan that says how much the principal may ask. */

@@ -265,6 +265,11 @@ function groupOf(grouping: Grouping, row: Row): Static<typeof Group> {
 /** Sums of each bucket, in one array. Element by element: a sum of arrays would call a function for each row. */
 const summedLatency = `array[${Array.from({ length: BUCKETS }, (_, bucket) => `coalesce(sum(latency[${bucket + 1}]), 0)::bigint`).join(', ')}]`;
 
+/** Reads usage for services, which do not see its tables. */
+export interface ReadUsage {
+  read(scope: Scope, query: Static<typeof UsageQuery>): Promise<UsageReport>;
+}
+
 /** The usage of a tenant in an environment, as far as it is asked for. */
 export async function readUsage(
   tx: Transaction,

@@ -24,7 +24,7 @@ import {
   PlanRequest,
   Quota,
   QuotaRequest,
-  readHistory,
+  readKeyUsage,
   setQuota,
   standingOf,
 } from './plans.ts';
@@ -189,13 +189,8 @@ export function planRoutes(db: Database, limits: ReadLimits): FastifyPluginAsync
         },
       },
       async ({ caller, params: { key_id } }) => {
-        const { tenant_id, environment } = caller;
-        const { plan, application_id } = await db.read(caller, (tx) =>
-          getApiKey(tx, caller, uuidOf('key', key_id)),
-        );
-        const standings = await limits.read({ tenant_id, environment, id: key_id, plan, application_id });
-        const history = await db.read(caller, (tx) => readHistory(tx, caller, key_id));
-        return { key_id, plan, limits: standings.map(standingOf), history };
+        const key = await db.read(caller, (tx) => getApiKey(tx, caller, uuidOf('key', key_id)));
+        return readKeyUsage(db, limits, caller, key);
       },
     );
   };

@@ -8,7 +8,7 @@ import { assertMatches } from '../../platform/etag.ts';
 import { Text } from '../../platform/http.ts';
 import { type Attempt, canonicalRequest } from '../../platform/idempotency.ts';
 import { formatId, Id, newUuid } from '../../platform/ids.ts';
-import type { Standing } from '../../platform/limits/limits.ts';
+import type { ReadLimits, Standing } from '../../platform/limits/limits.ts';
 import { STANDARD, standardWindows, tenantWindows } from '../../platform/limits/plan.ts';
 import { Window } from '../../platform/limits/window.ts';
 import { once } from '../../platform/once.ts';
@@ -381,7 +381,7 @@ const HistoryRow = Type.Object({
 });
 
 /** What a key asked in windows of the last months. */
-export async function readHistory(
+async function readHistory(
   tx: Transaction,
   scope: Scope,
   key_id: string,
@@ -393,4 +393,17 @@ export async function readHistory(
     [scope.tenant_id, scope.environment, key_id],
   );
   return rows.map((row) => ({ ...row, requests: Number(row.requests) }));
+}
+
+/** What a key has asked, and what it may still ask. */
+export async function readKeyUsage(
+  db: Database,
+  limits: ReadLimits,
+  { tenant_id, environment }: Scope,
+  { id, plan, application_id }: { id: string; plan: string; application_id?: string },
+): Promise<Static<typeof KeyUsage>> {
+  const scope = { tenant_id, environment };
+  const standings = await limits.read({ ...scope, id, plan, application_id });
+  const history = await db.read(scope, (tx) => readHistory(tx, scope, id));
+  return { key_id: id, plan, limits: standings.map(standingOf), history };
 }

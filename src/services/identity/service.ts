@@ -24,7 +24,7 @@ import { permissions } from './permissions.ts';
 import { planRoutes } from './plan-routes.ts';
 import { personExists } from './roles/person.ts';
 import { grantRoutes, roleRoutes } from './roles/routes.ts';
-import { selfRoutes } from './self.ts';
+import { ownNoticesRoutes, selfRoutes } from './self.ts';
 import { sandboxRoutes } from './tenants/sandbox-routes.ts';
 import { tenantRoutes } from './tenants/tenant-routes.ts';
 import { openUsedProofs } from './used-proofs.ts';
@@ -108,6 +108,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
       return {
         routes: async (app) => {
           await app.register(selfRoutes);
+          await app.register(ownNoticesRoutes({ askNotifications, findPerson: people.findPerson }));
           await app.register(apiKeyRoutes({ db, permissions: catalogue }));
           await app.register(deviceRoutes({ db, permissions: catalogue }));
           await app.register(people.routes);
@@ -118,7 +119,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           await app.register(sandboxRoutes({ sandboxes, seeds, askLedger }));
           await app.register(signUpRoutes({ ...access, log: context.log }));
           await app.register(communityRoutes(access));
-          await app.register(portalRoutes({ ...access, audit: context.audit }));
+          await app.register(portalRoutes({ ...access, audit: context.audit, limits, usage: context.usage }));
           await app.register(communityDiscussionRoutes(db));
           await app.register(portalDiscussionRoutes(db));
           await app.register(oauth.routes);

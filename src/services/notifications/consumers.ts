@@ -83,9 +83,19 @@ const toldBy: Readonly<Record<string, (event: Event) => Told>> = {
 async function tell(tx: Transaction, event: Event): Promise<void> {
   const told = toldBy[event.type]?.(event);
   if (told === undefined) return;
-  for (const recipient of await listSubscribed(tx, event, told.topic)) {
+  const subscribed = await listSubscribed(tx, event, told.topic);
+  const topics = new Map(subscribed.map((recipient) => [recipient, told.topic]));
+  if (event.type === 'platform.limit.reached') {
+    const others = await listSubscribed(tx, event, 'limits.reached');
+    // Who subscribed to both is told once.
+    for (const recipient of others) {
+      if (!recipient.subscriptions.includes(told.topic)) topics.set(recipient, 'limits.reached');
+    }
+  }
+  for (const [recipient, topic] of topics) {
     await compose(tx, event, {
-      ...told,
+      data: told.data,
+      topic,
       recipient,
       cause: formatId('evt', event.id),
       created_by: 'notifications',

@@ -1,8 +1,40 @@
 /** What other services may ask of notifications. */
 import { Type } from 'typebox';
+import { SELF } from '../../platform/access/permission.ts';
 import { Personal } from '../../platform/access/redaction.ts';
 import { Text } from '../../platform/http.ts';
 import { definePort } from '../../platform/port/port.ts';
+
+const KnownRecipient = Type.Object(
+  {
+    reference: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'By which they are known again, as the id of an organisation',
+    }),
+    kind: Type.Enum(['staff', 'customer', 'organisation']),
+    name: Personal(Text({ min: 1, max: 255 })),
+    email: Personal(Type.String({ minLength: 3, maxLength: 254 })),
+    language: Type.String({ minLength: 2, maxLength: 35 }),
+  },
+  { additionalProperties: false },
+);
+
+/** What somebody wants to be told of limits of requests, and how. */
+export const LimitNotices = Type.Object(
+  {
+    from_percent: Type.Union([Type.Literal(80), Type.Literal(100), Type.Null()], {
+      description: 'Of what a limit allows: 80, and 100 again; 100 only; null: nothing is told',
+    }),
+    channels: Type.Array(Type.Enum(['email', 'in_app']), {
+      minItems: 1,
+      maxItems: 2,
+      uniqueItems: true,
+      description: 'How: by mail to the address by which one signs in, or in the inbox',
+    }),
+  },
+  { additionalProperties: false },
+);
 
 export const notificationsPort = definePort({
   service: 'notifications',
@@ -11,20 +43,7 @@ export const notificationsPort = definePort({
       meaning: 'Tells somebody something, whom it registers as a recipient where they are none',
       input: Type.Object(
         {
-          recipient: Type.Object(
-            {
-              reference: Type.String({
-                minLength: 1,
-                maxLength: 255,
-                description: 'By which they are known again, as the id of an organisation',
-              }),
-              kind: Type.Enum(['staff', 'customer', 'organisation']),
-              name: Personal(Text({ min: 1, max: 255 })),
-              email: Personal(Type.String({ minLength: 3, maxLength: 254 })),
-              language: Type.String({ minLength: 2, maxLength: 35 }),
-            },
-            { additionalProperties: false },
-          ),
+          recipient: KnownRecipient,
           topic: Type.String({ minLength: 1, maxLength: 64 }),
           data: Type.Record(
             Type.String({ maxLength: 64 }),
@@ -42,6 +61,32 @@ export const notificationsPort = definePort({
       idempotent: true,
       writes: true,
       permission: 'notifications:send',
+    },
+    getLimitNotices: {
+      meaning: 'What the caller wants to be told of limits of requests',
+      input: Type.Object({}, { additionalProperties: false }),
+      output: LimitNotices,
+      timeout_ms: 5_000,
+      idempotent: true,
+      writes: false,
+      permission: SELF,
+    },
+    setLimitNotices: {
+      meaning: 'Notes what the caller wants to be told of limits of requests, at the address they sign in by',
+      input: Type.Object(
+        {
+          name: KnownRecipient.properties.name,
+          email: KnownRecipient.properties.email,
+          language: KnownRecipient.properties.language,
+          notices: LimitNotices,
+        },
+        { additionalProperties: false },
+      ),
+      output: Type.Object({ before: LimitNotices, after: LimitNotices }),
+      timeout_ms: 5_000,
+      idempotent: true,
+      writes: true,
+      permission: SELF,
     },
   },
 });

@@ -3,7 +3,7 @@ import type { Content } from './render.ts';
 import { type ChannelName, DIGEST, type TopicName } from './topics.ts';
 
 /** Raised when any of them changes: messages name it. */
-export const PLATFORM_NUMBER = 2;
+export const PLATFORM_NUMBER = 3;
 
 interface Wording {
   subject: string;
@@ -11,14 +11,17 @@ interface Wording {
   lines: readonly string[];
 }
 
+const crossedInEnglish: Wording = {
+  subject: 'Limit {{ limit }}: {{ threshold_percent }} % used',
+  lines: [
+    '{{ whom }} has asked {{ requests }} of the {{ allowed }} requests that the limit {{ limit }} allows from {{ starts_at }} to {{ ends_at }}.',
+    '{% if threshold_percent == 100 %}Further requests are refused until then.{% else %}Requests beyond the limit will be refused until then.{% endif %}',
+  ],
+};
+
 const english: Record<TopicName, Wording> = {
-  'limits.crossed': {
-    subject: 'Limit {{ limit }}: {{ threshold_percent }} % used',
-    lines: [
-      '{{ whom }} has asked {{ requests }} of the {{ allowed }} requests that the limit {{ limit }} allows from {{ starts_at }} to {{ ends_at }}.',
-      '{% if threshold_percent == 100 %}Further requests are refused until then.{% else %}Requests beyond the limit will be refused until then.{% endif %}',
-    ],
-  },
+  'limits.crossed': crossedInEnglish,
+  'limits.reached': crossedInEnglish,
   'webhooks.disabled': {
     subject: 'Webhooks to {{ url }} are disabled',
     lines: [
@@ -56,14 +59,17 @@ const english: Record<TopicName, Wording> = {
   announcement: { subject: '{{ title }}', lines: ['{{ message }}'] },
 };
 
+const crossedInPortuguese: Wording = {
+  subject: 'Limite {{ limit }}: {{ threshold_percent }} % em uso',
+  lines: [
+    '{{ whom }} fez {{ requests }} das {{ allowed }} requisições que o limite {{ limit }} permite de {{ starts_at }} a {{ ends_at }}.',
+    '{% if threshold_percent == 100 %}Outras requisições serão recusadas até lá.{% else %}Requisições acima do limite serão recusadas até lá.{% endif %}',
+  ],
+};
+
 const portuguese: Record<TopicName, Wording> = {
-  'limits.crossed': {
-    subject: 'Limite {{ limit }}: {{ threshold_percent }} % em uso',
-    lines: [
-      '{{ whom }} fez {{ requests }} das {{ allowed }} requisições que o limite {{ limit }} permite de {{ starts_at }} a {{ ends_at }}.',
-      '{% if threshold_percent == 100 %}Outras requisições serão recusadas até lá.{% else %}Requisições acima do limite serão recusadas até lá.{% endif %}',
-    ],
-  },
+  'limits.crossed': crossedInPortuguese,
+  'limits.reached': crossedInPortuguese,
   'webhooks.disabled': {
     subject: 'Webhooks para {{ url }} foram desativados',
     lines: [

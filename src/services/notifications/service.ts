@@ -10,6 +10,7 @@ import { notificationsPort } from './contract.ts';
 import { startDelivery } from './deliver.ts';
 import { refuse } from './errors.ts';
 import { forgetContents } from './forget-contents.ts';
+import { getLimitNotices, setLimitNotices } from './limit-notices.ts';
 import { messageRoutes } from './message-routes.ts';
 import { permissions } from './permissions.ts';
 import { openProviders } from './providers.ts';
@@ -78,6 +79,8 @@ export const notifications = defineService({
           delivery.wake();
           return told;
         },
+        getLimitNotices: (asked) => getLimitNotices(db, asked),
+        setLimitNotices: (asked, input) => setLimitNotices(db, asked, input),
       }),
       routes: async (app) => {
         await app.register(recipientRoutes(db, secrets));

@@ -27,20 +27,28 @@ export interface Topic {
   variables: Readonly<Record<string, Variable>>;
 }
 
+/** What is told of a limit of requests. */
+const crossing: Topic['variables'] = {
+  whom: { meaning: 'Whose requests the limit counts', sample: 'key_01h455vb4pex5vsknk084sn02q' },
+  limit: { meaning: 'Name of the limit', sample: 'per_minute' },
+  per: { meaning: 'What kind of caller that is', sample: 'key' },
+  threshold_percent: { meaning: '80 or 100', sample: 80 },
+  requests: { meaning: 'Requests that were counted', sample: 480 },
+  allowed: { meaning: 'Requests that the window allows', sample: 600 },
+  starts_at: { meaning: 'Begin of the window, RFC 3339', sample: '2026-01-31T12:00:00Z' },
+  ends_at: { meaning: 'End of the window, RFC 3339', sample: '2026-01-31T12:01:00Z' },
+};
+
 const declared = {
   'limits.crossed': {
     meaning: 'Four fifths, or all, of what a limit of requests allows were asked',
     channels: ['email', 'in_app'],
-    variables: {
-      whom: { meaning: 'Whose requests the limit counts', sample: 'key_01h455vb4pex5vsknk084sn02q' },
-      limit: { meaning: 'Name of the limit', sample: 'per_minute' },
-      per: { meaning: 'What kind of caller that is', sample: 'key' },
-      threshold_percent: { meaning: '80 or 100', sample: 80 },
-      requests: { meaning: 'Requests that were counted', sample: 480 },
-      allowed: { meaning: 'Requests that the window allows', sample: 600 },
-      starts_at: { meaning: 'Begin of the window, RFC 3339', sample: '2026-01-31T12:00:00Z' },
-      ends_at: { meaning: 'End of the window, RFC 3339', sample: '2026-01-31T12:01:00Z' },
-    },
+    variables: crossing,
+  },
+  'limits.reached': {
+    meaning: 'All of what a limit of requests allows was asked, for who does not want to know before',
+    channels: ['email', 'in_app'],
+    variables: crossing,
   },
   'webhooks.disabled': {
     meaning: 'An endpoint gets no webhooks any more',

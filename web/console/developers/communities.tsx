@@ -14,6 +14,7 @@ import { useDevelopersWords } from './developers-words.ts';
 const PATH = '/api/v2/communities';
 const ONE = '/api/v2/communities/{community_id}';
 const signUps = ['open', 'approval', 'closed'] as const;
+const factors = ['before_live', 'at_sign_up'] as const;
 type Community = RowOf<typeof PATH>;
 
 export function Page() {
@@ -106,6 +107,7 @@ function CommunityDialog({ edited, onClose }: { edited?: Community; onClose: () 
   const [version, setVersion] = useState(edited?.terms.version ?? '');
   const [text, setText] = useState(edited?.terms.text ?? '');
   const [scopes, setScopes] = useState(edited?.live_scopes.join(' ') ?? '');
+  const [second_factor, setFactor] = useState(edited?.second_factor ?? 'before_live');
   const [listed, setListed] = useState(edited?.listed ?? true);
   const settings = {
     name: name.trim(),
@@ -114,6 +116,7 @@ function CommunityDialog({ edited, onClose }: { edited?: Community; onClose: () 
     terms: { version: version.trim(), text },
     live_scopes: scopes.split(/\s+/).filter((scope) => scope !== ''),
     listed,
+    second_factor,
   };
   const made = { slug: slug.trim(), ...settings };
   const ids = { community_id: edited?.id ?? '' };
@@ -171,6 +174,14 @@ function CommunityDialog({ edited, onClose }: { edited?: Community; onClose: () 
         value={sign_up}
         allowDeselect={false}
         onChange={(value) => setSignUp(signUps.find((one) => one === value) ?? 'closed')}
+      />
+      <Select
+        label={t('second_factor')}
+        description={t('second_factor_about')}
+        data={factors.map((value) => ({ value, label: t(`factor_${value}`) }))}
+        value={second_factor}
+        allowDeselect={false}
+        onChange={(value) => setFactor(factors.find((one) => one === value) ?? second_factor)}
       />
       <TextInput
         label={t('terms_version')}

@@ -16,6 +16,10 @@ export const useLiveWords = defineWords('portal-live', {
     sandbox_used: 'Something was posted in your sandbox',
     see_terms: 'See the terms and accept them',
     set_factor: 'Set up a second factor',
+    factor_first: 'First, a second factor',
+    factor_first_about:
+      'The community of {{organisation}} asks for it before anything else: an authenticator app whose code you type when you sign in.',
+    sign_out: 'Sign out',
     factor_about:
       'Add this secret to an authenticator app, and type the code that it shows. You are asked for one each time you sign in.',
     code: 'Code of the app',
@@ -77,6 +81,10 @@ export const useLiveWords = defineWords('portal-live', {
     sandbox_used: 'Algo foi lançado no seu sandbox',
     see_terms: 'Ver os termos e aceitar',
     set_factor: 'Configurar um segundo fator',
+    factor_first: 'Primeiro, um segundo fator',
+    factor_first_about:
+      'A comunidade de {{organisation}} o pede antes de tudo: um aplicativo autenticador cujo código você digita ao entrar.',
+    sign_out: 'Sair',
     factor_about:
       'Adicione este segredo a um aplicativo autenticador, e digite o código que ele mostra. Ele será pedido cada vez que você entrar.',
     code: 'Código do aplicativo',

@@ -9,10 +9,22 @@ import { useMay } from '../../ui/self.tsx';
 import { Empty, Loading, Refused } from '../../ui/states.tsx';
 import { UsagePage } from '../../ui/usage/usage.tsx';
 import { useHeadroomWords } from './headroom-words.ts';
+import { LimitNotices } from './limit-notices.tsx';
+import { LiveUsage } from './live-usage.tsx';
 
 export function Page() {
   const may = useMay();
-  return <UsagePage more={may('api_keys:read') && <Headroom />} />;
+  return (
+    <UsagePage
+      more={
+        <>
+          {may('api_keys:read') && <Headroom />}
+          <LimitNotices />
+          {may('portal:read') && <LiveUsage />}
+        </>
+      }
+    />
+  );
 }
 
 function Headroom() {

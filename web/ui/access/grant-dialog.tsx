@@ -7,12 +7,23 @@ import { act } from '../../api/act.ts';
 import { get } from '../../api/client.ts';
 import { ActDialog } from '../act-dialog.tsx';
 import { LabelsField, labelsOf } from '../labels.tsx';
+import { usePlace } from '../shell/place.ts';
 import { useAccessWords } from './access-words.ts';
 
 const TYPING_MS = 200;
 
 export function useRoles() {
   return useQuery({ queryKey: ['roles'], queryFn: () => get('/api/v2/roles'), staleTime: 60_000 });
+}
+
+/** Names of the roles that can be given to somebody here. */
+export function useOfferedRoles() {
+  const { roles } = usePlace();
+  const found = useRoles();
+  const offered = found.data?.data.filter(
+    ({ name, predefined }) => !predefined || roles === undefined || roles.includes(name),
+  );
+  return offered ?? [];
 }
 
 export function GrantDialog({
@@ -24,7 +35,7 @@ export function GrantDialog({
   onClose: () => void;
 }) {
   const t = useAccessWords();
-  const roles = useRoles();
+  const roles = useOfferedRoles();
   const [chosen, setChosen] = useState<{ id: string; name: string } | undefined>(person);
   const [role, setRole] = useState<string | null>(null);
   const [isNarrowed, setNarrowed] = useState(false);
@@ -35,7 +46,7 @@ export function GrantDialog({
     role: role ?? '',
     ...(isNarrowed && labels !== undefined ? { labels } : {}),
   };
-  const found = roles.data?.data.find(({ name }) => name === role);
+  const found = roles.find(({ name }) => name === role);
   return (
     <ActDialog
       opened
@@ -56,7 +67,7 @@ export function GrantDialog({
         label={t('role')}
         required
         searchable
-        data={roles.data?.data.map(({ name }) => name) ?? []}
+        data={roles.map(({ name }) => name)}
         value={role}
         onChange={setRole}
         {...(found === undefined ? {} : { description: found.description })}

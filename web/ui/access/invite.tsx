@@ -8,7 +8,7 @@ import { ActDialog } from '../act-dialog.tsx';
 import { usePlace } from '../shell/place.ts';
 import { ShownOnce } from '../shown-once.tsx';
 import { useAccessWords } from './access-words.ts';
-import { useRoles } from './grant-dialog.tsx';
+import { useOfferedRoles } from './grant-dialog.tsx';
 
 const DAY_S = 86_400;
 
@@ -45,7 +45,7 @@ function InviteDialog({
   onMade: (made: { email: string; token?: string }) => void;
 }) {
   const t = useAccessWords();
-  const roles = useRoles();
+  const roles = useOfferedRoles();
   const [email, setEmail] = useState('');
   const [name, setName] = useState('');
   const [chosen, setChosen] = useState<string[]>([]);
@@ -86,7 +86,7 @@ function InviteDialog({
         description={t('invite_roles_about')}
         size="xs"
         searchable
-        data={roles.data?.data.map((role) => role.name) ?? []}
+        data={roles.map((role) => role.name)}
         value={chosen}
         onChange={setChosen}
       />

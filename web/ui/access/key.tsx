@@ -197,17 +197,22 @@ function EditDialog({ shown, etag, onClose }: { shown: Key; etag: string; onClos
 
 /** How much an API key may still ask, and what it has asked. */
 export function KeyUsage({ id }: { id: string }) {
-  const t = useAccessWords();
   const usage = useQuery({
     queryKey: ['key-usage', id],
     queryFn: () => get('/api/v2/api-keys/{key_id}/usage', { ids: { key_id: id } }),
   });
   if (usage.isError) return <Refused error={usage.error} retry={() => void usage.refetch()} />;
   if (usage.data === undefined) return <Loading />;
+  return <UsageOfKey usage={usage.data} />;
+}
+
+/** What a key has asked, and what it may still ask. */
+export function UsageOfKey({ usage }: { usage: Usage }) {
+  const t = useAccessWords();
   return (
     <Stack gap="sm">
-      <LimitsTable limits={usage.data.limits} />
-      <UsageHistory history={usage.data.history} label={t('usage')} />
+      <LimitsTable limits={usage.limits} />
+      <UsageHistory history={usage.history} label={t('usage')} />
     </Stack>
   );
 }

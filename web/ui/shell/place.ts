@@ -25,6 +25,8 @@ export interface Place {
   menu: readonly MenuGroup[];
   /** Where the page of a thing is, by the prefix of its id. */
   pageOfId: Readonly<Record<string, (id: string) => string>>;
+  /** Of the roles that every institution has, those that are offered here beside one's own; absent: all of them. */
+  roles?: readonly string[];
 }
 
 const PlaceContext = createContext<Place | undefined>(undefined);

@@ -278,6 +278,22 @@ test('live access is asked for when the checklist is done, and is no more than w
     [application.environment, application.scopes, application.keys.length, application.keys[0].key],
     ['live', ['accounts:read'], 1, undefined],
   );
+  const used = `${keys}/${made.body.id}/usage`;
+  const standing = await browser.ask('GET', used);
+  assert.deepEqual(
+    [standing.status, standing.body.key_id, standing.body.limits.some(({ used }: Json) => used >= 2)],
+    [200, made.body.id, true],
+    standing.text,
+  );
+  const usage = `/api/v2/portal/live-applications/${approved.application_id}/usage`;
+  for (;;) {
+    const { body } = await browser.ask('GET', `${usage}?group_by=status`);
+    if (body.totals.calls >= 2) {
+      assert.deepEqual(body.groups.map(({ status }: Json) => status).toSorted(), [200, 403]);
+      break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   const trail = await bank.get(`/api/v2/audit?subject=${made.body.id}`);
   assert.equal(trail.data.length, 1, 'the institution has it on record');
 
@@ -289,6 +305,12 @@ test('live access is asked for when the checklist is done, and is no more than w
     (await other.browser.ask('POST', keys, { label: 'theirs' })).body.code,
     'application_not_found',
   );
+  for (const url of [used, usage]) {
+    const seen = await other.browser.ask('GET', url);
+    assert.deepEqual([seen.status, seen.body.code], [404, 'application_not_found']);
+  }
+  const { id: ours } = await bank.post('/api/v2/api-keys', { label: 'ours' });
+  assert.equal((await browser.ask('GET', `${keys}/${ours}/usage`)).body.code, 'api_key_not_found');
   const revoke = `${keys}/${made.body.id}/revoke`;
   assert.equal((await other.browser.ask('POST', revoke)).body.code, 'api_key_not_found');
 
@@ -453,4 +475,98 @@ test('developers ask and answer in their community, and hear what the institutio
     found.body.data.map(({ id }: Json) => id),
     [other],
   );
+});
+
+test('a developer chooses whether, from when on and how they are told of limits', async () => {
+  const community = await newCommunity(bank);
+  const { browser, email } = await newDeveloper(platform, bank, community);
+  const at = '/api/v2/limits/notices';
+  assert.equal((await browser.ask('GET', at)).body.from_percent, null);
+  const reached = { from_percent: 100, channels: ['email'] };
+  const chosen = await browser.ask('PUT', at, reached);
+  assert.deepEqual([chosen.status, chosen.body], [200, reached], chosen.text);
+  await browser.ask('POST', '/api/v2/plans', {
+    name: 'five',
+    windows: [{ name: 'minute', requests: 5, window_s: 60 }],
+  });
+  const { body: key } = await browser.ask('POST', '/api/v2/api-keys', { label: 'partner', plan: 'five' });
+  const use = async (times: number) => {
+    const headers = { authorization: `Bearer ${key.key}` };
+    for (let count = 0; count < times; count += 1) {
+      await platform.running.app.inject({ url: '/api/v2/accounts', headers });
+    }
+    await browser.ask('GET', `/api/v2/api-keys/${key.id}/usage`);
+  };
+  await use(6);
+  const told = async (query: string): Promise<Json[]> =>
+    (await browser.ask('GET', `/api/v2/notifications/messages?${query}`)).body.data;
+  const sent = 'topic=limits.reached&channel=email&state=sent';
+  while ((await told(sent)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  const { data } = (await browser.ask('GET', '/api/v2/notifications/outbox')).body;
+  assert.deepEqual(
+    data.map(({ address, content }: Json) => [address, content.subject]),
+    [[email, 'Limit minute: 100 % used']],
+  );
+  // By the inbox they did not want it, and four fifths not at all.
+  assert.deepEqual(await told('topic=limits.crossed'), []);
+  assert.deepEqual(
+    (await told('topic=limits.reached&channel=in_app')).map(({ state }) => state),
+    ['suppressed'],
+  );
+  const near = { from_percent: 80, channels: ['in_app'] };
+  assert.deepEqual((await browser.ask('PUT', at, near)).body, near);
+  const never = await browser.ask('PUT', at, { ...near, from_percent: null });
+  assert.equal(never.body.from_percent, null);
+  assert.deepEqual((await browser.ask('GET', at)).body.from_percent, null);
+  for (const wrong of [
+    { from_percent: 50, channels: ['email'] },
+    { from_percent: 80, channels: [] },
+  ]) {
+    assert.equal((await browser.ask('PUT', at, wrong)).status, 400);
+  }
+  // A key is nobody who signs in.
+  const answer = await platform.running.app.inject({
+    url: at,
+    headers: { authorization: `Bearer ${key.key}` },
+  });
+  assert.ok([404, 429].includes(answer.statusCode), answer.body);
+});
+
+test('where a second factor is asked for at sign-up, nothing is done before there is one, and nothing without it later', async () => {
+  const community = await newCommunity(bank, { second_factor: 'at_sign_up' });
+  const developer = await newDeveloper(platform, bank, community);
+  const { browser } = developer;
+  const attempts = [
+    ['GET', '/api/v2/accounts', undefined],
+    ['POST', '/api/v2/api-keys', { label: 'first' }],
+    ['GET', '/api/v2/portal/self', undefined],
+    ['POST', '/api/v2/invitations', { email: 'mate@partner.example' }],
+    ['POST', '/api/v2/sandbox/reset', { seed: 'demo' }],
+  ] as const;
+  const refused = async () => {
+    for (const [method, url, body] of attempts) {
+      const answer = await browser.ask(method, url, body);
+      assert.equal(answer.status, 403, `${method} ${url}: ${answer.text}`);
+    }
+  };
+  await refused();
+  assert.equal((await browser.ask('GET', '/api/v2/self')).body.second_factor_missing, true);
+  await getReady(developer);
+  const self = (await browser.ask('GET', '/api/v2/self')).body;
+  assert.deepEqual(
+    [self.second_factor_missing, self.permissions.includes('applications:create')],
+    [undefined, true],
+  );
+  assert.equal((await browser.ask('GET', '/api/v2/portal/self')).status, 200);
+  await browser.ask('POST', '/identity/me/totp/remove');
+  await refused();
+
+  // Who joined before is asked, too, from when the community asks.
+  const later = await newCommunity(bank);
+  const mate = await newDeveloper(platform, bank, later);
+  const at = `/api/v2/communities/${later.id}`;
+  await bank.ask('PATCH', at, { second_factor: 'at_sign_up' }, { 'if-match': '*' });
+  await signIn(mate.browser, mate.email);
+  assert.equal((await mate.browser.ask('GET', '/api/v2/portal/self')).status, 403);
+  assert.equal((await bank.ask('GET', '/api/v2/accounts')).status, 200, 'the institution is not asked');
 });

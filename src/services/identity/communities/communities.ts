@@ -26,6 +26,10 @@ const SignUp = Type.Enum(['open', 'approval', 'closed'], {
   description:
     '`open`: whoever shows that an address is theirs is in; `approval`: then somebody decides; `closed`: nobody signs up',
 });
+const SecondFactor = Type.Enum(['before_live', 'at_sign_up'], {
+  description:
+    'When developers need a second factor: before live access is asked for, or before they do anything. It holds for those who joined already, too',
+});
 const EmailDomains = Type.Array(
   Type.String({ pattern: '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$', examples: ['partner.example'] }),
   { maxItems: 100, uniqueItems: true, description: 'Of which addresses have to be; none: of any' },
@@ -60,6 +64,7 @@ const settings = {
   live_scopes: LiveScopes,
   live_plan: PlanName,
   listed: Type.Boolean({ description: 'Whether the front page of the portal names it' }),
+  second_factor: SecondFactor,
 };
 
 export const CommunityRequest = Type.Object(
@@ -75,6 +80,7 @@ export const CommunityRequest = Type.Object(
     live_scopes: Type.Optional(LiveScopes),
     live_plan: Type.Optional(PlanName),
     listed: Type.Optional(settings.listed),
+    second_factor: Type.Optional(SecondFactor),
   },
   { additionalProperties: false },
 );
@@ -106,6 +112,7 @@ export const PublicCommunity = Type.Object({
   institution: Type.String({ description: 'Who hosts it' }),
   brand: Brand,
   sign_up: SignUp,
+  second_factor: SecondFactor,
   email_domains: EmailDomains,
   apis: Apis,
   live_scopes: LiveScopes,
@@ -129,6 +136,7 @@ const Row = Type.Object({
   live_scopes: Type.Array(Type.String()),
   live_plan: Type.String(),
   listed: Type.Boolean(),
+  second_factor: SecondFactor,
   authority: Type.Object({ kind: Kind, id: Type.String(), name: Type.String() }),
   institution: Type.String(),
   created_at: Type.String(),
@@ -138,7 +146,7 @@ const Row = Type.Object({
 });
 
 const columns = `c.id, c.slug, c.environment, c.name, c.description, c.brand, c.sign_up, c.email_domains, c.terms_version,
-  c.terms_text, c.apis, c.live_scopes, c.live_plan, c.listed, c.authority, t.name as institution, c.created_at,
+  c.terms_text, c.apis, c.live_scopes, c.live_plan, c.listed, c.second_factor, c.authority, t.name as institution, c.created_at,
   c.created_by, c.updated_at, c.version`;
 const from = 'from identity.communities c join platform.tenants t on t.tenant_id = c.tenant_id';
 
@@ -159,8 +167,21 @@ function foundOf(row: Static<typeof Row>): FoundCommunity {
 }
 
 export function publicView({ community, institution }: FoundCommunity): PublicCommunity {
-  const { slug, name, description, brand, sign_up, email_domains, apis, live_scopes, terms } = community;
-  return { slug, name, description, institution, brand, sign_up, email_domains, apis, live_scopes, terms };
+  const { slug, name, description, brand, sign_up, second_factor } = community;
+  const { email_domains, apis, live_scopes, terms } = community;
+  return {
+    slug,
+    name,
+    description,
+    institution,
+    brand,
+    sign_up,
+    second_factor,
+    email_domains,
+    apis,
+    live_scopes,
+    terms,
+  };
 }
 
 export async function getCommunity(tx: Transaction, scope: Scope, uuid: string): Promise<FoundCommunity> {
@@ -251,8 +272,9 @@ export async function createCommunity(
       const uuid = newUuid();
       const made = await tx.run(
         `insert into identity.communities (tenant_id, environment, id, slug, name, description, brand, sign_up,
-           email_domains, terms_version, terms_text, apis, live_scopes, live_plan, listed, authority, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+           email_domains, terms_version, terms_text, apis, live_scopes, live_plan, listed, authority, created_by,
+           second_factor)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
          on conflict (slug) do nothing`,
         [
           caller.tenant_id,
@@ -272,6 +294,7 @@ export async function createCommunity(
           body.listed ?? false,
           authorityOf(caller),
           caller.principal.id,
+          body.second_factor ?? 'before_live',
         ],
       );
       if (made === 0) {
@@ -309,7 +332,7 @@ export function editCommunity(
       `update identity.communities
        set name = $4, description = $5, brand = $6, sign_up = $7, email_domains = $8, terms_version = $9,
          terms_text = $10, apis = $11, live_scopes = $12, live_plan = $13, listed = $14, authority = $15,
-         updated_at = now(), version = version + 1
+         second_factor = $16, updated_at = now(), version = version + 1
        where tenant_id = $1 and environment = $2 and id = $3`,
       [
         caller.tenant_id,
@@ -327,6 +350,7 @@ export function editCommunity(
         next.live_plan,
         next.listed,
         authorityOf(caller),
+        next.second_factor,
       ],
     );
     const { community: after, version: now } = await getCommunity(tx, caller, uuid);

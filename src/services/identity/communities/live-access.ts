@@ -9,14 +9,15 @@ import type { Database, Scope, Transaction } from '../../../platform/db.ts';
 import { Text } from '../../../platform/http.ts';
 import { type Attempt, canonicalRequest } from '../../../platform/idempotency.ts';
 import { formatId, Id, newUuid, uuidOf } from '../../../platform/ids.ts';
+import type { ReadLimits } from '../../../platform/limits/limits.ts';
 import { once } from '../../../platform/once.ts';
 import type { ServiceContext } from '../../../platform/service.ts';
-import { createApiKey, listApiKeys, NewApiKey, revokeApiKey } from '../api-keys.ts';
+import { createApiKey, getApiKey, listApiKeys, NewApiKey, revokeApiKey } from '../api-keys.ts';
 import { refuse } from '../errors.ts';
 import { createApplication, editApplication, getApplication } from '../oauth/applications.ts';
 import { Email } from '../people/invitation.ts';
 import { hashOf } from '../people/token.ts';
-import { PlanName } from '../plans.ts';
+import { type KeyUsage, PlanName, readKeyUsage } from '../plans.ts';
 import { getCommunity } from './communities.ts';
 import { attemptOfOrganisation } from './organisations.ts';
 
@@ -431,6 +432,37 @@ export const LiveKeyRequest = Type.Object(
 );
 export const LiveKey = Type.Object({ ...Key.properties, key: NewApiKey.properties.key });
 
+/** Refuses an application that an organisation was not given: whose it is is not told. */
+export async function assertGiven(
+  tx: Transaction,
+  host: Scope,
+  organisation: string,
+  application_id: string,
+): Promise<void> {
+  const own = await applicationsOf(tx, host, organisation);
+  if (!own.includes(uuidOf('app', application_id))) {
+    throw refuse('application_not_found', `There is no application ${application_id}.`);
+  }
+}
+
+/** What a key of an application that an organisation was given has asked, and what it may still ask. */
+export async function readLiveKeyUsage(
+  db: Database,
+  limits: ReadLimits,
+  host: Scope,
+  organisation: string,
+  { application_id, key_id }: { application_id: string; key_id: string },
+): Promise<Static<typeof KeyUsage>> {
+  const key = await db.read(host, async (tx) => {
+    await assertGiven(tx, host, organisation, application_id);
+    return getApiKey(tx, host, uuidOf('key', key_id));
+  });
+  if (key.application_id !== application_id) {
+    throw refuse('api_key_not_found', `${application_id} has no key ${key_id}.`);
+  }
+  return readKeyUsage(db, limits, host, key);
+}
+
 /** The application of an organisation as a caller, with what it takes to look after its own keys. */
 async function applicationCaller(
   { db, findPrincipal }: LiveAccess,
@@ -438,10 +470,7 @@ async function applicationCaller(
   organisation: string,
   application_id: string,
 ): Promise<Caller> {
-  const uuid = uuidOf('app', application_id);
-  const own = await db.read(host, (tx) => applicationsOf(tx, host, organisation));
-  const missing = () => refuse('application_not_found', `There is no application ${application_id}.`);
-  if (!own.includes(uuid)) throw missing();
+  await db.read(host, (tx) => assertGiven(tx, host, organisation, application_id));
   const principal = { kind: 'application', id: application_id, name: application_id } as const;
   const caller = await findPrincipal(host, principal, undefined);
   if (caller === undefined) throw refuse('application_disabled', `${application_id} is disabled.`);

@@ -8,11 +8,15 @@ import type { Scope } from '../../../platform/db.ts';
 import { ProblemBody, Text } from '../../../platform/http.ts';
 import { answerCreated, attemptOf, IdempotencyHeaders } from '../../../platform/idempotency.ts';
 import { Id, uuidOf } from '../../../platform/ids.ts';
+import type { ReadLimits } from '../../../platform/limits/limits.ts';
 import { callOf } from '../../../platform/port/port.ts';
+import { OwnUsageQuery, type ReadUsage, UsageReport } from '../../../platform/usage/read.ts';
 import { refuse } from '../errors.ts';
+import { KeyUsage } from '../plans.ts';
 import { type Checking, Checklist, checklistOf } from './checklist.ts';
 import { getCommunity, PublicCommunity, publicView } from './communities.ts';
 import {
+  assertGiven,
   createLiveKey,
   ListLiveRequestsQuery,
   type LiveAccess,
@@ -23,6 +27,7 @@ import {
   LiveRequestBody,
   listLiveApplications,
   listLiveRequests,
+  readLiveKeyUsage,
   requestLiveAccess,
   revokeLiveKey,
 } from './live-access.ts';
@@ -38,11 +43,12 @@ const PortalSelf = Type.Object({
 const ApplicationParams = Type.Object({ application_id: Id('app') });
 const KeyParams = Type.Object({ application_id: Id('app'), key_id: Id('key') });
 
-type Portal = LiveAccess & Checking & { audit: Pick<AuditTrail, 'record'> };
+type Portal = LiveAccess &
+  Checking & { audit: Pick<AuditTrail, 'record'>; limits: ReadLimits; usage: ReadUsage };
 
 export function portalRoutes(portal: Portal): FastifyPluginAsyncTypebox {
   return async (app) => {
-    const { db, audit } = portal;
+    const { db, audit, limits, usage } = portal;
     const tags = ['Portal'];
 
     /** The organisation of whoever asks, and its community. */
@@ -194,6 +200,43 @@ export function portalRoutes(portal: Portal): FastifyPluginAsyncTypebox {
       async (request) => {
         const { host, uuid } = await standing(request);
         return db.read(host, (tx) => listLiveApplications(tx, host, uuid));
+      },
+    );
+
+    app.get(
+      '/api/v2/portal/live-applications/:application_id/usage',
+      {
+        config: { permission: 'portal:read' },
+        schema: {
+          summary: 'Calls, errors and latency of an application that the own organisation was given',
+          tags,
+          params: ApplicationParams,
+          querystring: OwnUsageQuery,
+          response: { 200: UsageReport, ...refusals },
+        },
+      },
+      async (request) => {
+        const { application_id } = request.params;
+        const { host, uuid } = await standing(request);
+        await db.read(host, (tx) => assertGiven(tx, host, uuid, application_id));
+        return usage.read(host, { ...request.query, application_id });
+      },
+    );
+
+    app.get(
+      '/api/v2/portal/live-applications/:application_id/keys/:key_id/usage',
+      {
+        config: { permission: 'portal:read' },
+        schema: {
+          summary: 'What a key of such an application has asked, and what it may still ask',
+          tags,
+          params: KeyParams,
+          response: { 200: KeyUsage, ...refusals },
+        },
+      },
+      async (request) => {
+        const { host, uuid } = await standing(request);
+        return readLiveKeyUsage(db, limits, host, uuid, request.params);
       },
     );
 

@@ -163,6 +163,21 @@ export function assertFresh({ created_at }: SignedIn): void {
   }
 }
 
+/** Whether somebody has no second factor though the community of their organisation asks for one before anything else. */
+async function lacksSecondFactor(
+  tx: Transaction,
+  { tenant_id, person_id }: { tenant_id: string; person_id: string },
+): Promise<boolean> {
+  const [row] = await tx.rows(
+    Type.Object({ missing: Type.Boolean() }),
+    `select identity.asks_second_factor($1)
+       and not exists (select from identity.totp where tenant_id = $1 and person_id = $2 and confirmed_at is not null)
+       and not exists (select from identity.passkeys where tenant_id = $1 and person_id = $2) as missing`,
+    [tenant_id, person_id],
+  );
+  return row?.missing === true;
+}
+
 /** The sessions of a person that are good, newest first. */
 export async function listSessions(
   tx: Transaction,
@@ -262,17 +277,19 @@ export function openSessions(options: SessionsOptions): Sessions {
   /** Who somebody is, and what they may do in an environment. */
   async function callerFor(row: Static<typeof ActiveRow>, environment: Environment): Promise<Caller> {
     const scope: Scope = { tenant_id: row.tenant_id, environment };
-    const granted = await db.read(scope, (tx) =>
-      grantsOf(tx, permissions, scope, row.person_id, row.tenant_kind),
-    );
+    const { granted, isMissing } = await db.read(scope, async (tx) => ({
+      granted: await grantsOf(tx, permissions, scope, row.person_id, row.tenant_kind),
+      isMissing: await lacksSecondFactor(tx, row),
+    }));
     return {
       ...scope,
       principal: { kind: 'person', id: formatId('usr', row.person_id), name: row.name },
       tenant_name: row.tenant_name,
       base_currency: row.base_currency,
-      permissions: granted.permissions,
-      narrowed: granted.narrowed,
       plan: row.plan,
+      ...(isMissing
+        ? { permissions: new Set<string>(), narrowed: [], second_factor_missing: true }
+        : { permissions: granted.permissions, narrowed: granted.narrowed }),
     };
   }
 

@@ -434,6 +434,8 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
           }
           return replaceRecoveryCodes(tx, signed);
         });
+        // What they may do may depend on it.
+        sessions.forget();
         return { recovery_codes };
       },
     );
@@ -446,6 +448,7 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
           signed.person_id,
         ]),
       );
+      sessions.forget();
       return reply.code(204).send();
     });
 
@@ -487,6 +490,7 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
       { schema: { hide: true, body: PasskeyRequest, response: { 201: Passkey } } },
       async (request, reply) => {
         const passkey = await addPasskey({ db, publicUrl }, await actingFresh(request), request.body);
+        sessions.forget();
         reply.code(201);
         return passkey;
       },
@@ -500,6 +504,7 @@ export function signInRoutes(signingIn: SigningIn & { idle_s: number }): Fastify
         await db.write(scopeOf(signed), (tx) =>
           removePasskey(tx, signed, uuidOf('psk', request.params.passkey_id)),
         );
+        sessions.forget();
         return reply.code(204).send();
       },
     );
