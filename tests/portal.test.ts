@@ -368,7 +368,7 @@ describe('the portal', { skip }, () => {
       organisation_name: 'Careful Ltd',
       accepted_terms_version: '1',
     });
-    const token = (await mailedPath(email)).split('#')[1];
+    const token = (await mailedPath(portal, email)).split('#')[1];
     const Verified = Type.Object({ invitation_token: Type.String() });
     const verified: unknown = JSON.parse(await ask('/identity/sign-ups/verify', { token }));
     const password = 'four words make one';

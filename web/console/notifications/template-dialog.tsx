@@ -17,6 +17,7 @@ type Topic = ActBody<typeof PATH, 'post'>['topic'];
 /** A topic more or less than the API has is no type of this. */
 const known: Record<Topic, true> = {
   'limits.crossed': true,
+  'limits.reached': true,
   'webhooks.disabled': true,
   'account.activity': true,
   security: true,
