@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Page } from 'playwright-core';
 import { Webhook } from 'standardwebhooks';
 import { Type } from 'typebox';
@@ -321,7 +322,7 @@ describe('the platform in the console', { skip }, () => {
     await dialog.getByRole('button', { name: 'Create an institution' }).click();
     const first = await shownOnce(page);
     const status = async () => {
-      const answer = await fetch(`${console_.server.url}/api/v2/self`, {
+      const answer = await fetch(`${console_.server.url}/api/v2/accounts`, {
         headers: { authorization: `Bearer ${first}` },
       });
       return answer.status;
@@ -330,6 +331,22 @@ describe('the platform in the console', { skip }, () => {
     await page.waitForURL(/\/console\/tenants\/ten_/);
     await page.getByRole('heading', { name: 'Caixa Nova' }).waitFor();
     await assertUsable(page);
+    await button(page, 'Edit: Sandbox').click();
+    await dialog.getByRole('button', { name: 'Another limit' }).click();
+    assert.equal(await dialog.getByRole('button', { name: 'Save' }).isDisabled(), true);
+    await dialog.getByLabel('Limit').last().fill('none');
+    await dialog.getByLabel('Requests').last().fill('0');
+    await assertUsable(page);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await main(page).getByRole('cell', { name: 'none', exact: true }).waitFor();
+    while ((await status()) !== 429) await sleep(20);
+    await button(page, 'Edit: Sandbox').click();
+    await dialog.getByRole('button', { name: 'Remove none' }).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await main(page).getByRole('cell', { name: 'none', exact: true }).waitFor({ state: 'detached' });
+    while ((await status()) !== 200) await sleep(20);
     await button(page, 'Suspend').click();
     await dialog.getByLabel('Reason').fill('Its licence ended');
     await dialog.getByRole('button', { name: 'Suspend' }).click();

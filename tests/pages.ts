@@ -41,10 +41,8 @@ export interface Walk {
   assertNoneLeftOut(): void;
 }
 
-/**
- * @param how each page is opened afresh, or gone to as by a link, which is faster
- */
-export function walkPages(entry: Entry, exceptions: Exceptions, how: 'afresh' | 'by links'): Walk {
+/** Each page is gone to as by a link, which is faster than loading the screens anew. */
+export function walkPages(entry: Entry, exceptions: Exceptions): Walk {
   const patterns = patternsOf(entry);
   const routes = patterns.map((path) => ({ path }));
   const left = new Set(patterns);
@@ -63,7 +61,7 @@ export function walkPages(entry: Entry, exceptions: Exceptions, how: 'afresh' | 
       left.delete(pattern);
       try {
         // Another tab of the same page is the same page to a link.
-        const isLink = how === 'by links' && at?.page === page && at.pattern !== pattern;
+        const isLink = at?.page === page && at.pattern !== pattern;
         at = { page, pattern };
         await lookAt(page, path, name, isLink ? goToPage : openPage);
         await assertKept(page, pattern, exceptions);

@@ -423,7 +423,7 @@ describe('the portal', { skip }, () => {
   let developer: Visit | undefined;
   let question: string;
   for (const size of ['desktop', 'phone'] as const) {
-    const walk = walkPages('portal', exceptions, size === 'desktop' ? 'by links' : 'afresh');
+    const walk = walkPages('portal', exceptions);
     const look = async (page: Page, pages: Readonly<Record<string, string>>) => {
       for (const [name, path] of Object.entries(pages)) await walk.look(page, path, `portal-${name}`);
     };

@@ -45,7 +45,11 @@ function HistoryOf({ subject }: { subject: string }) {
             <Text size="xs" c="dimmed">
               <Moment at={record.occurred_at} />
             </Text>
-            {record.after !== undefined && <Code block>{JSON.stringify(record.after, null, 2)}</Code>}
+            {record.after !== undefined && (
+              <Code block tabIndex={0}>
+                {JSON.stringify(record.after, null, 2)}
+              </Code>
+            )}
           </Stack>
         </Timeline.Item>
       ))}

@@ -126,7 +126,9 @@ function Outcome({ of, operation, at }: { of: Attempt | Item; operation: string;
         <WhatStoodAgainst problem={problem} request={request} operation={operation} at={at} />
       )}
       <Section title={t('was_asked')}>
-        <Code block>{JSON.stringify(request ?? null, null, 2)}</Code>
+        <Code block tabIndex={0}>
+          {JSON.stringify(request ?? null, null, 2)}
+        </Code>
       </Section>
     </>
   );

@@ -101,7 +101,11 @@ function TemplatePage() {
         )}
       </Section>
       <Section title={t('as_written')}>
-        {template.subject !== undefined && <Code block>{template.subject}</Code>}
+        {template.subject !== undefined && (
+          <Code block tabIndex={0}>
+            {template.subject}
+          </Code>
+        )}
         <Code block tabIndex={0}>
           {template.text}
         </Code>

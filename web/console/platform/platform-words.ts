@@ -101,6 +101,8 @@ export const usePlatformWords = defineWords('platform', {
     plans: 'Plans',
     plans_about: 'How much may be asked in how long by those who are on a plan.',
     primary_color: 'Colour',
+    quota_consequence:
+      'Within moments it acts on all callers of the tenant together, beside the plan of each. With no limit here, their plans alone hold. It can be set back as it was.',
     quotas: 'What all its callers may ask together',
     reason: 'Reason',
     redrive: 'Try again',
@@ -260,6 +262,8 @@ export const usePlatformWords = defineWords('platform', {
     plans: 'Planos',
     plans_about: 'Quanto pode ser pedido em quanto tempo por quem está em um plano.',
     primary_color: 'Cor',
+    quota_consequence:
+      'Em instantes vale para todos os chamadores juntos, além do plano de cada um. Sem limite aqui, valem só os planos. Pode ser desfeito.',
     quotas: 'O que todos os seus chamadores podem pedir juntos',
     reason: 'Motivo',
     redrive: 'Tentar de novo',

@@ -1,10 +1,10 @@
-import { Alert, Stack, Table, Text, TextInput } from '@mantine/core';
+import { Alert, Group, Stack, Table, Text, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { CirclePause, CirclePlay, Pencil, TriangleAlert } from 'lucide-react';
 import { useState } from 'react';
 import { useParams } from 'react-router';
 import { act } from '../../api/act.ts';
-import { get, getTagged } from '../../api/client.ts';
+import { type BodyOf, getTagged } from '../../api/client.ts';
 import { ActButton, FormButton } from '../../ui/act-button.tsx';
 import { ActDialog } from '../../ui/act-dialog.tsx';
 import { ApiCallButton } from '../../ui/api-call.tsx';
@@ -17,8 +17,10 @@ import { useLocale } from '../../ui/words.ts';
 import { usePlatformWords } from './platform-words.ts';
 import { Settings, SettingsDialog } from './settings-fields.tsx';
 import { TenantStatus } from './tenant-status.tsx';
+import { areComplete, type Line, lineOf, WindowFields, windowOf } from './window-fields.tsx';
 
 const PATH = '/api/v2/tenants/{tenant_id}';
+const QUOTA_PATH = '/api/v2/tenants/{tenant_id}/quotas/{environment}';
 
 export function Page() {
   return (
@@ -139,18 +141,56 @@ function Quota({ tenant_id, environment }: { tenant_id: string; environment: 'li
   const t = usePlatformWords();
   const quota = useQuery({
     queryKey: ['quota', tenant_id, environment],
-    queryFn: () =>
-      get('/api/v2/tenants/{tenant_id}/quotas/{environment}', { ids: { tenant_id, environment } }),
+    queryFn: () => getTagged(QUOTA_PATH, { ids: { tenant_id, environment } }),
   });
   if (quota.isError) return <Refused error={quota.error} retry={() => void quota.refetch()} />;
   if (quota.data === undefined) return <Loading />;
   return (
     <div>
-      <Text size="sm" fw={600}>
-        {t(environment)}
-      </Text>
-      <WindowTable windows={quota.data.windows} />
+      <Group justify="space-between">
+        <Text size="sm" fw={600}>
+          {t(environment)}
+        </Text>
+        <FormButton
+          permission="quotas:edit"
+          label={`${t('edit')}: ${t(environment)}`}
+          icon={<Pencil size={14} />}
+        >
+          {(close) => <QuotaDialog quota={quota.data.body} etag={quota.data.etag} onClose={close} />}
+        </FormButton>
+      </Group>
+      <WindowTable windows={quota.data.body.windows} />
     </div>
+  );
+}
+
+function QuotaDialog({
+  quota,
+  etag,
+  onClose,
+}: {
+  quota: BodyOf<typeof QUOTA_PATH>;
+  etag: string;
+  onClose: () => void;
+}) {
+  const t = usePlatformWords();
+  const [lines, setLines] = useState<Line[]>(() => quota.windows.map(lineOf));
+  const ids = { tenant_id: quota.tenant_id, environment: quota.environment };
+  const body = { windows: lines.map(windowOf) };
+  return (
+    <ActDialog
+      opened
+      onClose={onClose}
+      size="xl"
+      title={`${t('quotas')}: ${t(quota.environment)}`}
+      verb={t('save')}
+      consequence={t('quota_consequence')}
+      isReady={areComplete(lines)}
+      run={(key) => act('put', QUOTA_PATH, { ids, key, body, if_match: etag })}
+      call={{ method: 'PUT', path: QUOTA_PATH, ids, body }}
+    >
+      <WindowFields lines={lines} onChange={setLines} />
+    </ActDialog>
   );
 }
 
