@@ -61,9 +61,9 @@ export function ThingHead({
   return (
     <Group justify="space-between" align="flex-start" gap="sm">
       <title>{`${title} · financialapi`}</title>
-      <div>
+      <div style={{ minWidth: 0 }}>
         <Group gap="xs">
-          <Title order={1} size="h3">
+          <Title order={1} size="h3" style={{ overflowWrap: 'anywhere' }}>
             {title}
           </Title>
           {badge}
