@@ -1,11 +1,12 @@
 /** Who may come in and what they may do, by the console in a real browser. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { exportJWK, generateKeyPair } from 'jose';
 import type { Page } from 'playwright-core';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { openVisit, skip } from './browser.ts';
-import { assertUsable, type ConsoleTest, openConsole, openPage, screenSizes } from './console.ts';
+import { assertUsable, type ConsoleTest, openConsole, openPage, picture, screenSizes } from './console.ts';
 
 const Ids = Type.Object({ data: Type.Array(Type.Object({ id: Type.String() })) });
 
@@ -230,6 +231,46 @@ describe('access in the console', { skip }, () => {
     await dialog.getByRole('button', { name: 'Revoke' }).click();
     await main(page).getByText('revoked', { exact: true }).waitFor();
     assert.equal(await statusFor(second, '/api/v2/accounts'), 401);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test('a device is registered with its public key, never with the private one, and disabled', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+    const [open_, secret] = [await exportJWK(publicKey), await exportJWK(privateKey)];
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, '/console/devices');
+    await button(page, 'Register a device').click();
+    const dialog = page.getByRole('dialog');
+    const register = dialog.getByRole('button', { name: 'Register a device' });
+    await dialog.getByLabel('Name').fill('till 3');
+    await dialog.getByPlaceholder('Filter permissions').fill('accounts:read');
+    await dialog.getByRole('checkbox', { name: 'accounts:read', exact: true }).check();
+    await dialog.getByLabel('Public key').fill('till 3');
+    await dialog.getByText('Not a public key').waitFor();
+    await dialog.getByLabel('Public key').fill(JSON.stringify(secret));
+    await dialog.getByText('This is the private half').waitFor();
+    assert.equal(await register.isDisabled(), true);
+    await dialog.getByLabel('Public key').fill(JSON.stringify({ ...open_, use: 'sig', alg: 'ES256' }));
+    await assertUsable(page);
+    await picture(page, 'device-dialog-1440-light');
+    await register.click();
+    await dialog.waitFor({ state: 'detached' });
+    const row = main(page).getByRole('row', { name: /till 3/ });
+    await row.waitFor();
+    const Devices = Type.Object({
+      data: Type.Array(Type.Object({ label: Type.String(), status: Type.String() })),
+    });
+    const devices = async () =>
+      Value.Parse(Devices, await console_.ask('GET', '/api/v2/devices')).data.map(({ label, status }) => ({
+        label,
+        status,
+      }));
+    assert.deepEqual(await devices(), [{ label: 'till 3', status: 'active' }]);
+    await row.getByRole('button', { name: 'Disable' }).click();
+    await dialog.getByRole('button', { name: 'Disable' }).click();
+    await row.getByText('disabled').waitFor();
+    assert.deepEqual(await devices(), [{ label: 'till 3', status: 'disabled' }]);
     assert.deepEqual(complaints, []);
     await context.close();
   });

@@ -1,13 +1,15 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { Power } from 'lucide-react';
+import { Plus, Power } from 'lucide-react';
 import { act } from '../../api/act.ts';
 import { getTagged } from '../../api/client.ts';
 import { useAccessWords } from '../../ui/access/access-words.ts';
 import { AccessStatus } from '../../ui/access/status.tsx';
-import { ActButton } from '../../ui/act-button.tsx';
+import { ActButton, FormButton } from '../../ui/act-button.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
+import { DeviceDialog } from './device-dialog.tsx';
+import { useDeviceWords } from './device-words.ts';
 
 const states = ['active', 'disabled'] as const;
 
@@ -15,6 +17,7 @@ const PATH = '/api/v2/devices/{device_id}';
 
 export function Page() {
   const t = useAccessWords();
+  const d = useDeviceWords();
   return (
     <ListPage
       title={t('devices')}
@@ -23,6 +26,11 @@ export function Page() {
       permission="devices:read"
       keyOf={({ id }) => id}
       empty={t('no_devices')}
+      actions={
+        <FormButton permission="devices:edit" label={d('register')} icon={<Plus size={14} />} isPrimary>
+          {(close) => <DeviceDialog onClose={close} />}
+        </FormButton>
+      }
       filters={[
         {
           name: 'status',

@@ -163,7 +163,7 @@ export const useAccessWords = defineWords('access', {
       'Another secret is made and shown once. The one before is good for a while yet, so that you can exchange it.',
     no: 'no',
     no_consents: 'You have allowed no application anything.',
-    no_devices: 'No device is registered. Devices register by the API, with their public key.',
+    no_devices: 'No device is registered.',
     no_limits_of_money:
       'There is no limit: it may move any amount that its permissions and the accounts allow.',
     no_permission_so: 'No permission is called so',
@@ -461,7 +461,7 @@ export const useAccessWords = defineWords('access', {
       'Outro segredo é criado e mostrado uma vez. O anterior ainda vale por algum tempo, para que você possa trocá-lo.',
     no: 'não',
     no_consents: 'Você não permitiu nada a nenhuma aplicação.',
-    no_devices: 'Nenhum dispositivo registrado. Dispositivos se registram pela API, com a chave pública.',
+    no_devices: 'Nenhum dispositivo registrado.',
     no_limits_of_money: 'Não há limite: pode mover qualquer valor que suas permissões e as contas permitam.',
     no_permission_so: 'Nenhuma permissão tem esse nome',
     no_roles_had: 'Nenhum papel: a pessoa pode entrar, e nada mais.',
