@@ -136,7 +136,7 @@ describe('usage in the console', { skip }, () => {
         .waitFor();
       await assertUsable(page);
       await picture(page, `usage-${size}-${scheme}`);
-      await openPage(page, '/console/usage/requests');
+      await openPage(page, `/console/usage/requests?route=${encodeURIComponent(ROUTE)}`);
       await page
         .getByText(/not_found/)
         .first()
