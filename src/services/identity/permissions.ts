@@ -34,6 +34,7 @@ export const permissions = {
   },
   'questions:answer': { meaning: 'Answer questions of communities for the institution' },
   'questions:moderate': { meaning: 'Hide questions and answers from communities' },
+  'limit_notices:choose': { meaning: 'Choose whether and how one is told of limits that are nearly used up' },
   'portal:ask': { meaning: 'Ask and answer in the community that one is a developer of' },
   'portal:read': {
     meaning: 'See the community that one is a developer of, and what one’s organisation was given',

@@ -97,7 +97,7 @@ export function ownNoticesRoutes({ askNotifications, findPerson }: OwnNotices): 
     app.put(
       path,
       {
-        config: { permission: SELF },
+        config: { permission: 'limit_notices:choose' },
         schema: {
           summary: 'Choose whether, from when on and how one is told of limits of requests',
           description:

@@ -8,6 +8,7 @@ import { act } from '../../api/act.ts';
 import { type BodyOf, get } from '../../api/client.ts';
 import { ActDialog } from '../../ui/act-dialog.tsx';
 import { Section } from '../../ui/facts.tsx';
+import { useMay } from '../../ui/self.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
 import { useLanguage } from '../../ui/words.ts';
 import { useHeadroomWords } from './headroom-words.ts';
@@ -19,13 +20,15 @@ const channels = ['email', 'in_app'] as const;
 
 export function LimitNotices() {
   const t = useHeadroomWords();
+  const may = useMay();
   const [isOpen, dialog] = useDisclosure(false);
   const notices = useQuery({ queryKey: ['limit-notices'], queryFn: () => get(PATH) });
   return (
     <Section
       title={t('notices')}
       aside={
-        notices.data !== undefined && (
+        notices.data !== undefined &&
+        may('limit_notices:choose') && (
           <Button variant="default" leftSection={<Bell size={14} />} onClick={dialog.open}>
             {t('choose')}
           </Button>

@@ -132,6 +132,7 @@ const roles = {
       'api_keys:*',
       'applications:*',
       'devices:*',
+      'limit_notices:*',
       'webhooks:*',
       'events:read',
       'notifications:read',
