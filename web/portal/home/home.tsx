@@ -1,5 +1,5 @@
 /** Where developers begin: what is left to do until their first webhook, and what happened lately. */
-import { Alert, Anchor, Badge, Button, Group, Stack, Table, Text, Title } from '@mantine/core';
+import { Alert, Anchor, Badge, Button, Group, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Circle, CircleCheck, Rocket } from 'lucide-react';
 import { Link } from 'react-router';
@@ -33,6 +33,7 @@ export function Page() {
   const t = useHomeWords();
   const may = useMay();
   const { principal } = useSelf();
+  const progress = useProgress();
   return (
     <Stack gap="sm">
       <title>{`${t('home')} · financialapi`}</title>
@@ -40,8 +41,9 @@ export function Page() {
         {t('hello', { name: principal.name })}
       </Title>
       <Standing />
-      <GetStarted />
-      {may('events:read') && <Lately />}
+      <GetStarted progress={progress} />
+      {/* Below what is there already, so that it does not move. */}
+      {!progress.isPending && may('events:read') && <Lately />}
     </Stack>
   );
 }
@@ -49,7 +51,8 @@ export function Page() {
 /** Of which community one is, and whether its terms are others by now. */
 function Standing() {
   const t = useHomeWords();
-  const { data } = usePortalSelf();
+  const { data, isPending } = usePortalSelf();
+  if (isPending) return <Skeleton h={24} maw={280} />;
   if (data === undefined || data === null) return null;
   const { community, organisation, terms_current } = data;
   return (
@@ -109,9 +112,8 @@ function useProgress() {
   });
 }
 
-function GetStarted() {
+function GetStarted({ progress }: { progress: ReturnType<typeof useProgress> }) {
   const t = useHomeWords();
-  const progress = useProgress();
   if (progress.isError) return <Refused error={progress.error} retry={() => void progress.refetch()} />;
   if (progress.data === undefined) return <Loading />;
   const { data } = progress;
