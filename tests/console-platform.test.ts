@@ -8,7 +8,7 @@ import { Webhook } from 'standardwebhooks';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { skip } from './browser.ts';
-import { assertUsable, type ConsoleTest, openConsole, openPage, picture } from './console.ts';
+import { assertUsable, type ConsoleTest, heldEvent, openConsole, openPage, picture } from './console.ts';
 
 const Sent = Type.Object({ type: Type.String() });
 
@@ -147,26 +147,13 @@ describe('the platform in the console', { skip }, () => {
 
   test('what a consumer holds is shown with its reason, and tried again when somebody says so', async () => {
     const { page, context } = await console_.signIn('alice');
-    const held = {
-      consumer: 'webhooks.enqueue',
-      event_id: 'evt_01m8bes0wgeq09f5g3f2ra7czq',
-      type: 'ledger.transfer.posted',
-      subject: 'trf_01m8bes0wgeq09f5g3f2ra7czq',
-      sequence: 22,
-      state: 'parked',
-      attempts: 8,
-      next_attempt_at: null,
-      reason: 'the table is full',
-      held_at: '2026-11-26T08:15:28.658Z',
-    };
-    // Nothing that the demo has fails: what is held is told here as the server would tell it.
     await page.route('**/api/v2/held-events*', (route) =>
-      route.fulfill({ json: { data: [held], next_cursor: null } }),
+      route.fulfill({ json: { data: [heldEvent], next_cursor: null } }),
     );
     const redriven: (string | undefined)[] = [];
     await page.route('**/api/v2/consumers/**', (route) => {
       if (route.request().method() === 'POST') redriven.push(new URL(route.request().url()).pathname);
-      return route.fulfill({ json: held });
+      return route.fulfill({ json: heldEvent });
     });
     await openPage(page, '/console/held-events');
     const row = page.getByRole('row', { name: /webhooks\.enqueue/ });

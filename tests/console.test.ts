@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { skip } from './browser.ts';
-import { type ConsoleTest, openConsole, openPage } from './console.ts';
+import { type ConsoleTest, heldEvent, openConsole, openPage } from './console.ts';
 import { askAs, comeIn, mailedLink, terms } from './developers.ts';
 import { type Exceptions, walkPages } from './pages.ts';
 
@@ -32,20 +32,6 @@ const exceptions: Exceptions = {
     '/api/v2/period-closes': 'a handful in a year, and read from the newest on',
     '/api/v2/communities/{community_id}/announcements': 'few, and read from the newest on',
   },
-};
-
-/** An event that a consumer holds, as the server would tell it: nothing that the demo has fails. */
-const held = {
-  consumer: 'webhooks.enqueue',
-  event_id: 'evt_01m8bes0wgeq09f5g3f2ra7czq',
-  type: 'ledger.transfer.posted',
-  subject: 'trf_01m8bes0wgeq09f5g3f2ra7czq',
-  sequence: 22,
-  state: 'parked',
-  attempts: 8,
-  next_attempt_at: null,
-  reason: 'the table is full',
-  held_at: '2026-11-26T08:15:28.658Z',
 };
 
 /** The most that a first look may load, as it is sent to a browser that takes Brotli. */
@@ -139,7 +125,7 @@ describe('the console', { skip }, () => {
       message: `messages/${await firstOf('/api/v2/notifications/messages')}`,
       community: `communities/${community_id}`,
       question: `communities/${community_id}/questions/${await askQuestion()}`,
-      held_event: `held-events/${held.consumer}/${held.event_id}`,
+      held_event: `held-events/${heldEvent.consumer}/${heldEvent.event_id}`,
     };
   }
 
@@ -220,7 +206,7 @@ describe('the console', { skip }, () => {
     test(`every page of a thing can be used: ${size}, light and dark`, async () => {
       things ??= await makeThings();
       const { page, context, complaints } = await console_.signIn('alice', { size });
-      await page.route('**/api/v2/consumers/*/held-events/*', (route) => route.fulfill({ json: held }));
+      await page.route('**/api/v2/consumers/*/held-events/*', (route) => route.fulfill({ json: heldEvent }));
       for (const [name, path] of Object.entries(things)) await walk.look(page, `/console/${path}`, name);
       assert.deepEqual(complaints, []);
       await context.close();

@@ -22,6 +22,20 @@ const Findings = Type.Array(
 /** Part of the demo that signs in. */
 type DemoPerson = 'alice' | 'otto' | 'audra';
 
+/** An event that a consumer holds, as the server would tell it: nothing that the demo has fails. */
+export const heldEvent = {
+  consumer: 'webhooks.enqueue',
+  event_id: 'evt_01m8bes0wgeq09f5g3f2ra7czq',
+  type: 'ledger.transfer.posted',
+  subject: 'trf_01m8bes0wgeq09f5g3f2ra7czq',
+  sequence: 22,
+  state: 'parked',
+  attempts: 8,
+  next_attempt_at: null,
+  reason: 'the table is full',
+  held_at: '2026-11-26T08:15:28.658Z',
+};
+
 export interface ConsoleTest {
   server: ServerProcess;
   browser: Browser;

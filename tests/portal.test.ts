@@ -12,7 +12,7 @@ import { eventually, openReceiver, type Receiver, settings } from '../src/servic
 import { openVisit, skip, type Visit } from './browser.ts';
 import { assertUsable, type ConsoleTest, openConsole, openPage, picture, screenSizes } from './console.ts';
 
-import { askAs, comeIn, mailedLink, mailedPath } from './developers.ts';
+import { askAs, comeIn, mailedLink, mailedPath, terms } from './developers.ts';
 import { type Exceptions, walkPages } from './pages.ts';
 
 /** The most that a first look may load, as it is sent to a browser that takes Brotli. */
@@ -347,34 +347,13 @@ describe('the portal', { skip }, () => {
     await portal.ask('POST', '/api/v2/communities', {
       slug: 'careful',
       name: 'Careful',
-      terms: { version: '1', text: 'Be kind.' },
+      terms,
       sign_up: 'open',
       second_factor: 'at_sign_up',
     });
     const email = 'carla@partner.example';
-    const { page, context, complaints } = await openVisit(portal.browser, portal.server.url, {
-      viewport: screenSizes.phone,
-    });
-    await context.addInitScript(`localStorage.setItem('financialapi.language', 'en')`);
-    const ask = async (path: string, data: object) => {
-      const answer = await context.request.post(path, { data, headers: { origin: portal.server.url } });
-      assert.ok(answer.ok(), await answer.text());
-      return answer.text();
-    };
-    await ask('/identity/sign-ups', {
-      community: 'careful',
-      email,
-      name: 'Carla Dev',
-      organisation_name: 'Careful Ltd',
-      accepted_terms_version: '1',
-    });
-    const token = (await mailedPath(portal, email)).split('#')[1];
-    const Verified = Type.Object({ invitation_token: Type.String() });
-    const verified: unknown = JSON.parse(await ask('/identity/sign-ups/verify', { token }));
-    const password = 'four words make one';
-    const { invitation_token } = Value.Parse(Verified, verified);
-    await ask('/identity/invitations/accept', { token: invitation_token, name: 'Carla Dev', password });
-    await ask('/identity/sign-in', { email, password });
+    const link = await mailedLink(portal, { community: 'careful', email, organisation_name: 'Careful Ltd' });
+    const { page, context, complaints } = await comeIn(portal, email, link, 'phone');
     await openPage(page, '/portal/applications');
     await page.getByRole('heading', { name: 'First, a second factor' }).waitFor();
     assert.equal(await page.getByRole('navigation').count(), 0);

@@ -13,7 +13,8 @@ const PATH = '/api/v2/notifications/templates';
 type Template = BodyOf<'/api/v2/notifications/templates/{template_id}'>;
 type Written = Done<typeof PATH, 'post'>;
 
-type Topic = ActBody<typeof PATH, 'post'>['topic'];
+export type Topic = ActBody<typeof PATH, 'post'>['topic'];
+type Channel = (typeof channels)[number];
 /** A topic more or less than the API has is no type of this. */
 const known: Record<Topic, true> = {
   'limits.crossed': true,
@@ -28,6 +29,39 @@ const known: Record<Topic, true> = {
 };
 const isTopic = (name: string): name is Topic => name in known;
 export const topicNames: readonly Topic[] = Object.keys(known).filter(isTopic);
+
+export function TopicAndChannel({
+  topic,
+  channel,
+  onTopic,
+  onChannel,
+}: {
+  topic: Topic;
+  channel: Channel;
+  onTopic: (topic: Topic) => void;
+  onChannel: (channel: Channel) => void;
+}) {
+  const t = useNotificationWords();
+  return (
+    <>
+      <Select
+        label={t('topic')}
+        data={topicNames}
+        value={topic}
+        allowDeselect={false}
+        onChange={(value) => onTopic(topicNames.find((one) => one === value) ?? topic)}
+        data-autofocus
+      />
+      <Select
+        label={t('channel')}
+        data={channels.map((value) => ({ value, label: t(`by_${value}`) }))}
+        value={channel}
+        allowDeselect={false}
+        onChange={(value) => onChannel(channels.find((one) => one === value) ?? channel)}
+      />
+    </>
+  );
+}
 
 export function TemplateDialog({
   edited,
@@ -46,7 +80,7 @@ export function TemplateDialog({
     staleTime: Number.POSITIVE_INFINITY,
   });
   const [chosenTopic, setTopic] = useState<Topic>('announcement');
-  const [chosenChannel, setChannel] = useState<(typeof channels)[number]>('email');
+  const [chosenChannel, setChannel] = useState<Channel>('email');
   const [typedLanguage, setLanguage] = useState('en');
   const [subject, setSubject] = useState(edited?.template.subject ?? '');
   const [text, setText] = useState(edited?.template.text ?? '');
@@ -54,12 +88,12 @@ export function TemplateDialog({
   if (topics.isError) return <Refused error={topics.error} retry={() => void topics.refetch()} />;
   if (topics.data === undefined) return <Loading />;
 
-  const topic = edited?.template.topic ?? chosenTopic;
   const channel = edited?.template.channel ?? chosenChannel;
   const language = edited?.template.language ?? typedLanguage.trim();
   const isEmail = channel === 'email';
   const hasSubject = channel !== 'sms';
-  const variables = topics.data.data.find(({ name }) => name === topic)?.variables ?? [];
+  const variables =
+    topics.data.data.find(({ name }) => name === (edited?.template.topic ?? chosenTopic))?.variables ?? [];
   const written = {
     topic: chosenTopic,
     channel,
@@ -106,20 +140,11 @@ export function TemplateDialog({
     >
       {edited === undefined && (
         <Group grow align="flex-end">
-          <Select
-            label={t('topic')}
-            data={topicNames}
-            value={topic}
-            allowDeselect={false}
-            onChange={(value) => setTopic(topicNames.find((name) => name === value) ?? chosenTopic)}
-            data-autofocus
-          />
-          <Select
-            label={t('channel')}
-            data={channels.map((value) => ({ value, label: t(`by_${value}`) }))}
-            value={channel}
-            allowDeselect={false}
-            onChange={(value) => setChannel(channels.find((one) => one === value) ?? chosenChannel)}
+          <TopicAndChannel
+            topic={chosenTopic}
+            channel={chosenChannel}
+            onTopic={setTopic}
+            onChannel={setChannel}
           />
           <TextInput
             label={t('language')}

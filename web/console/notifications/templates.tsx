@@ -14,7 +14,7 @@ import { Content } from './content.tsx';
 import { channels } from './messages.tsx';
 import { useNotificationWords } from './notification-words.ts';
 import { NotificationState } from './states.tsx';
-import { TemplateDialog, topicNames } from './template-dialog.tsx';
+import { TemplateDialog, type Topic, TopicAndChannel, topicNames } from './template-dialog.tsx';
 
 const states = ['draft', 'published'] as const;
 
@@ -110,7 +110,7 @@ export function Page() {
 /** What a message of a topic says now, with sample data. */
 function PreviewDialog({ onClose }: { onClose: () => void }) {
   const t = useNotificationWords();
-  const [topic, setTopic] = useState<(typeof topicNames)[number]>('announcement');
+  const [topic, setTopic] = useState<Topic>('announcement');
   const [channel, setChannel] = useState<(typeof channels)[number]>('email');
   const [language, setLanguage] = useState('en');
   const preview = useQuery({
@@ -128,20 +128,7 @@ function PreviewDialog({ onClose }: { onClose: () => void }) {
     >
       <Stack gap="sm">
         <Group grow align="flex-end">
-          <Select
-            label={t('topic')}
-            data={topicNames}
-            value={topic}
-            allowDeselect={false}
-            onChange={(value) => setTopic(topicNames.find((one) => one === value) ?? topic)}
-          />
-          <Select
-            label={t('channel')}
-            data={channels.map((value) => ({ value, label: t(`by_${value}`) }))}
-            value={channel}
-            allowDeselect={false}
-            onChange={(value) => setChannel(channels.find((one) => one === value) ?? channel)}
-          />
+          <TopicAndChannel topic={topic} channel={channel} onTopic={setTopic} onChannel={setChannel} />
           <Select
             label={t('language')}
             data={['en', 'pt-BR']}
