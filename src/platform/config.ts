@@ -470,7 +470,7 @@ export const settings = {
   outgoing_allow: {
     ...networkList(
       'OUTGOING_ALLOW',
-      'none: https to public addresses only; this machine, where the demo runs on its embedded PostgreSQL and is reached from this machine only (no DATABASE_URL, HOST or PUBLIC_URL)',
+      'none: https to public addresses only; this machine, where the demo runs on its embedded PostgreSQL and is reached from this machine only (no DATABASE_URL, HOST, PUBLIC_URL or TRUST_PROXY)',
       'Private networks that outgoing requests, as those of webhooks, may reach, over plain HTTP and at any port too. For development and tests.',
     ),
     fallback: (given) => (isOwnMachine(given) ? ['127.0.0.0/8', '::1'] : []),
