@@ -31,7 +31,9 @@ import { limitConnections } from './connections.ts';
 import { openCors } from './cors.ts';
 import { CONNECT_TIMEOUT_MS, type Database, openDatabase } from './db.ts';
 import { openDiscovery } from './discovery/discovery.ts';
-import { announce, type Registration } from './discovery/registry.ts';
+import { permissions as servicePermissions } from './discovery/permissions.ts';
+import { announce } from './discovery/registry.ts';
+import { serviceRoutes } from './discovery/routes.ts';
 import { type Api, buildServer } from './http.ts';
 import { refuse as refuseJob } from './job/errors.ts';
 import type { JobTypes } from './job/job.ts';
@@ -123,6 +125,7 @@ export const ownPermissions: Permissions = {
   ...approvalPermissions,
   ...eventPermissions,
   ...jobPermissions,
+  ...servicePermissions,
   ...usagePermissions,
 };
 
@@ -385,6 +388,7 @@ export async function boot(
 
     await app.register(auditRoutes({ db: platform }));
     await app.register(usageRoutes({ db: platform }));
+    await app.register(serviceRoutes({ db: platform, services }));
     const attending = (list: readonly Service[]) =>
       options.bare === true ? {} : attendingJobs(['platform', ...list.map(({ name }) => name)]);
     const jobs = openJobs({
@@ -574,17 +578,15 @@ export async function boot(
     if (awaited.length > 0) progress(`looking for ${awaited.join(', ')}`);
     await discovery.found(awaited);
     ready = true;
-    let registration: Registration | undefined;
-    if (config.discovery === 'registry') {
-      const registered = await announce({
-        db: platform,
-        url: instanceUrl(config, port),
-        services: started.map(({ name }) => name),
-        log,
-      });
-      registration = registered;
-      undo.push(() => registered.leave());
-    }
+    // Also where the others are found in another way: whoever operates the installation sees it there.
+    const registration = await announce({
+      db: platform,
+      url: instanceUrl(config, port),
+      services: started.map(({ name }) => name),
+      unreached: () => ({ out_of_reach: discovery.outOfReach(), left_alone: remote.leftAlone() }),
+      log,
+    });
+    undo.push(() => registration.leave());
     starting = false;
     return {
       app,
@@ -595,7 +597,7 @@ export async function boot(
       drain: async () => {
         isDraining = true;
         await registration
-          ?.drain()
+          .drain()
           .catch((error: unknown) =>
             log.warn({ err: error }, 'the registry does not know that this process is about to stop'),
           );

@@ -27,6 +27,7 @@ const prefixes = {
   grt: 'a grant',
   ses: 'a session',
   inv: 'an invitation',
+  ins: 'an instance: a process of the installation',
   com: 'a community of developers',
   sgn: 'a sign-up',
   org: 'an organisation of developers',

@@ -8,7 +8,7 @@ import { type Config, StartupError } from '../config.ts';
 import type { Database } from '../db.ts';
 import type { Metrics } from '../metrics.ts';
 import { openProbe } from './ready.ts';
-import { listInstances } from './registry.ts';
+import { listAddresses } from './registry.ts';
 
 /** A process that is about to stop has to answer for longer than this (DRAIN_DELAY_MS). */
 const LOOKS_EVERY_MS = 500;
@@ -16,6 +16,8 @@ const LOOKS_EVERY_MS = 500;
 export interface Discovery {
   /** Addresses of the instances of a service that are ready. */
   instancesOf(service: string): readonly string[];
+  /** Services that are asked from here, and of which no instance is ready. */
+  outOfReach(): readonly string[];
   /**
    * Resolves when each of these services has an instance that is ready.
    *
@@ -31,10 +33,7 @@ type Locate = (service: string) => Promise<readonly string[]>;
 function locatorOf({ discovery, services_at, service_addresses }: Config, db: Database): Locate {
   if (discovery === 'static') return async (service) => services_at[service] ?? [];
   if (discovery === 'environment') return async (service) => service_addresses[service] ?? [];
-  return async (service) => {
-    const instances = await listInstances(db);
-    return instances.filter(({ services }) => services.includes(service)).map(({ url }) => url);
-  };
+  return (service) => listAddresses(db, service);
 }
 
 /** Where an operator can say where a service is. */
@@ -98,6 +97,7 @@ export function openDiscovery(options: {
 
   return {
     instancesOf: (service) => ready.get(service) ?? [],
+    outOfReach: () => services.filter((service) => !isFound(service)),
     async found(awaited) {
       const deadline = performance.now() + config.discovery_timeout_ms;
       for (;;) {

@@ -1,7 +1,7 @@
 /** The registry of processes in PostgreSQL (`platform.instances`): each announces itself there and finds the others. */
 import { readFileSync } from 'node:fs';
 import type { FastifyBaseLogger } from 'fastify';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Database } from '../db.ts';
 import { newUuid } from '../ids.ts';
@@ -17,17 +17,26 @@ const { version } = Value.Parse(
   JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')),
 );
 
-const Row = Type.Object({ url: Type.String(), services: Type.Array(Type.String()) });
-type Instance = Static<typeof Row>;
+/** How a row stands: what is silent may be anything. */
+export const STATE = `case when heartbeat_at <= now() - make_interval(secs => ${MISSED_AFTER_S}) then 'silent'
+  when draining then 'draining' else 'ready' end`;
 
-/** The processes that are there and not about to stop. */
-export function listInstances(db: Database): Promise<Instance[]> {
-  return db.rows(
-    Row,
-    `select url, services from platform.instances
-     where not draining and heartbeat_at > now() - make_interval(secs => $1) order by id`,
-    [MISSED_AFTER_S],
+/** Addresses of the processes that run a service, are there and not about to stop. */
+export async function listAddresses(db: Database, service: string): Promise<string[]> {
+  const rows = await db.rows(
+    Type.Object({ url: Type.String() }),
+    `select url from platform.instances where $1 = any (services) and ${STATE} = 'ready' order by id`,
+    [service],
   );
+  return rows.map(({ url }) => url);
+}
+
+/** What a process cannot reach of the others. */
+export interface Unreached {
+  /** Services that it asks, and of which no instance is ready. */
+  out_of_reach: readonly string[];
+  /** Addresses of instances that it does not ask for now, because they kept failing. */
+  left_alone: readonly string[];
 }
 
 export interface Registration {
@@ -37,23 +46,27 @@ export interface Registration {
   leave(): Promise<void>;
 }
 
-/** Announces this process, and says that it is there until it leaves. */
+/** Announces this process, and says that it is there, and what it cannot reach, until it leaves. */
 export async function announce(options: {
   db: Database;
   url: string;
   services: readonly string[];
+  unreached: () => Unreached;
   log: FastifyBaseLogger;
 }): Promise<Registration> {
-  const { db, url, services, log } = options;
+  const { db, url, services, unreached, log } = options;
   const id = newUuid();
   let draining = false;
   let saying: Promise<void> = Promise.resolve();
 
   async function say(): Promise<void> {
+    const { out_of_reach, left_alone } = unreached();
     await db.run(
-      `insert into platform.instances (id, url, services, version, draining) values ($1, $2, $3, $4, $5)
-       on conflict (id) do update set heartbeat_at = now(), draining = excluded.draining`,
-      [id, url, services, version, draining],
+      `insert into platform.instances (id, url, services, version, draining, out_of_reach, left_alone)
+       values ($1, $2, $3, $4, $5, $6, $7)
+       on conflict (id) do update set heartbeat_at = now(), draining = excluded.draining,
+         out_of_reach = excluded.out_of_reach, left_alone = excluded.left_alone`,
+      [id, url, services, version, draining, out_of_reach, left_alone],
     );
     await db.run('delete from platform.instances where heartbeat_at < now() - make_interval(secs => $1)', [
       DROPPED_AFTER_S,

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CircuitBreakerPolicy,
+  CircuitState,
   ConsecutiveBreaker,
   circuitBreaker,
   ExponentialBackoff,
@@ -53,6 +54,8 @@ export interface Remote {
     call: Call & { until_ms: number },
     input: string,
   ): Promise<string>;
+  /** Addresses of instances that say that they are ready, and are not asked for now, because they kept failing. */
+  leftAlone(): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -217,6 +220,10 @@ export function openRemote({ instancesOf, tokenFor, problems }: RemoteOptions): 
             : `${failure.message}${failure.unsent ? '; nothing was done.' : '; what came of it is not known.'}`,
         )
       );
+    },
+    leftAlone() {
+      const ready = new Set([...turns.keys()].flatMap((service) => instancesOf(service)));
+      return [...ready].filter((instance) => breakers.get(instance)?.state === CircuitState.Open);
     },
     stop: () => agent.destroy(),
   };
