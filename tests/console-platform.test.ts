@@ -379,4 +379,38 @@ describe('the platform in the console', { skip }, () => {
     assert.deepEqual(complaints, []);
     await context.close();
   });
+
+  test('who operates the installation sees where services run, and under Today what is amiss', async () => {
+    const { page, context, complaints } = await console_.signInOperator();
+    await openPage(page, '/console/services');
+    const here = new URL(console_.server.url).port;
+    for (const service of ['identity', 'ledger', 'webhooks', 'notifications']) {
+      await page.getByRole('row', { name: new RegExp(`^${service} ready .*:${here}`) }).waitFor();
+    }
+    // As where a process was killed, and the one that is left misses what it ran.
+    await page.route('**/api/v2/instances?*', async (route) => {
+      const answer = await route.fetch();
+      const { data } = Value.Parse(Type.Object({ data: Type.Array(Type.Object({})) }), await answer.json());
+      const [running] = data;
+      const killed = {
+        ...running,
+        id: 'ins_01k00000000000000000000000',
+        url: 'http://10.0.0.7:8000',
+        services: ['card-issuing'],
+        state: 'silent',
+      };
+      const missing = { ...running, out_of_reach: ['card-issuing'], left_alone: ['http://10.0.0.8:8000'] };
+      await route.fulfill({ response: answer, json: { data: [killed, missing], next_cursor: null } });
+    });
+    await openPage(page, '/console/');
+    await page.getByRole('link', { name: 'Processes that are silent or cannot reach others' }).click();
+    await page.getByRole('row', { name: /10\.0\.0\.7:8000 silent card-issuing/ }).waitFor();
+    const left = page.getByRole('row', { name: new RegExp(`127\\.0\\.0\\.1:${here} ready`) });
+    await left.getByText('no instance of card-issuing').waitFor();
+    await left.getByText('10.0.0.8:8000 kept failing and is not asked for now').waitFor();
+    await assertUsable(page);
+    await picture(page, 'instances-amiss');
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
 });

@@ -185,6 +185,8 @@ describe('the console', { skip }, () => {
   /** Pages of who operates the installation. */
   const operatorPages = {
     tenants: 'tenants',
+    services: 'services',
+    instances: 'services?tab=instances',
     system_jobs: 'system-jobs',
     system_job: 'system-jobs/platform.forget_request_counts',
   };

@@ -64,6 +64,7 @@ export const router = createBrowserRouter(
         page('jobs/:job', () => import('./platform/job.tsx')),
         page('system-jobs', () => import('./platform/system-jobs.tsx')),
         page('system-jobs/:job', () => import('./platform/system-job.tsx')),
+        page('services', () => import('./platform/services.tsx')),
         page('tenants', () => import('./platform/tenants.tsx')),
         page('tenants/:tenant_id', () => import('./platform/tenant.tsx')),
         page('plans', () => import('./platform/plans.tsx')),

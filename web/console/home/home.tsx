@@ -93,8 +93,25 @@ function Attention() {
           const { data } = await listRows('/api/v2/live-requests', { status: 'pending', limit });
           return data.length;
         }),
+        counted('services:read', async () => {
+          const { data } = await get('/api/v2/services');
+          return data.filter(({ state }) => state === 'away').length;
+        }),
+        counted('services:read', async () => {
+          const { data } = await listRows('/api/v2/instances', { limit });
+          return data.filter(
+            ({ state, out_of_reach, left_alone }) =>
+              state === 'silent' || out_of_reach.length + left_alone.length > 0,
+          ).length;
+        }),
+        counted('system_jobs:read', async () => {
+          const { data } = await get('/api/v2/system-jobs');
+          return data.filter(({ last_run }) => last_run?.outcome === 'failed').length;
+        }),
       ]);
-      const [approvals, parked, webhooks, jobs, limits, refused, neared, organisations, live] = found;
+      const [approvals, parked, webhooks, jobs, limits, refused, neared, organisations, live, ...system] =
+        found;
+      const [away, cutOff, systemJobs] = system;
       return [
         { label: t('approvals'), count: approvals, to: '/approvals?awaiting_me=true' },
         { label: t('parked'), count: parked, to: '/held-events?state=parked' },
@@ -109,6 +126,9 @@ function Attention() {
         { label: t('limits_neared'), count: neared, to: '/events?type=platform.limit.near' },
         { label: t('organisations'), count: organisations, to: '/organisations?status=pending' },
         { label: t('live_requests'), count: live, to: '/live-requests?status=pending' },
+        { label: t('services_away'), count: away, to: '/services' },
+        { label: t('instances_cut_off'), count: cutOff, to: '/services?tab=instances' },
+        { label: t('failed_system_jobs'), count: systemJobs, to: '/system-jobs' },
       ].filter(({ count }) => count > 0);
     },
   });
