@@ -313,6 +313,7 @@ const bodies: Record<string, object> = {
 export const forEveryCaller = new Set([
   '/api/v2/self',
   '/api/v2/limits/notices',
+  '/api/v2/self/approvals',
   '/api/v2/self/usage',
   '/api/v2/self/usage/requests',
 ]);

@@ -598,6 +598,18 @@ test('policies are about actions that can wait, and the amounts that these have'
   );
   assert.equal((await bank.get('/api/v2/approval-policies')).data.length, 1);
 
+  // Whoever may do what waits learns it, and of nothing else.
+  const aware = await bank.get('/api/v2/self/approvals');
+  assert.deepEqual(aware.data, [{ action: 'transfers:post', expires_in_s: 259_200 }]);
+  const reading = await createKey(platform.running.platform, bank.scope, {
+    label: 'reads',
+    scopes: ['transfers:read'],
+  });
+  const unaware = await bank.ask('GET', '/api/v2/self/approvals', undefined, {
+    authorization: `Bearer ${reading}`,
+  });
+  assert.deepEqual([unaware.status, unaware.body.data], [200, []]);
+
   // They are the tenant's own, and so is what waits.
   const other = await openBank();
   assert.deepEqual((await other.get('/api/v2/approval-policies')).data, []);

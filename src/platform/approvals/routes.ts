@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { SELF } from '../access/permission.ts';
 import { Page } from '../cursor.ts';
 import type { Database } from '../db.ts';
 import { etagOf, IfMatchHeaders } from '../etag.ts';
@@ -39,6 +40,8 @@ const PolicyParams = Type.Object({
     examples: ['transfers:post'],
   }),
 });
+/** A policy without who said so, for whoever it concerns. */
+const OwnPolicy = Type.Pick(Policy, ['action', 'above', 'expires_in_s']);
 const ProposalParams = Type.Object({ proposal_id: Id('prp') });
 
 interface RoutesOptions {
@@ -98,6 +101,34 @@ export function approvalRoutes(options: RoutesOptions): FastifyPluginAsyncTypebo
         },
       },
       async ({ caller }) => ({ data: await db.read(caller, (tx) => listPolicies(tx, caller)) }),
+    );
+
+    app.get(
+      '/api/v2/self/approvals',
+      {
+        config: { permission: SELF },
+        schema: {
+          summary: 'Of what the caller may do, that for which a second person has to approve',
+          tags: ['self'],
+          response: { 200: Type.Object({ data: Type.Array(OwnPolicy) }), ...refusals },
+        },
+      },
+      async ({ caller }) => {
+        const { permissions, narrowed } = caller;
+        const policies = await db.read(caller, (tx) => listPolicies(tx, caller));
+        return {
+          data: policies
+            .filter(
+              ({ action }) =>
+                permissions.has(action) || narrowed.some((grant) => grant.permissions.has(action)),
+            )
+            .map(({ action, above, expires_in_s }) => ({
+              action,
+              ...(above === undefined ? {} : { above }),
+              expires_in_s,
+            })),
+        };
+      },
     );
 
     app.get(
