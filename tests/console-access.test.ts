@@ -235,6 +235,50 @@ describe('access in the console', { skip }, () => {
     await context.close();
   });
 
+  test('what cannot be undone says so, and whether somebody else is asked; who may asks for one', async () => {
+    const { page, context, complaints } = await console_.signIn('alice');
+    const Made = Type.Object({ id: Type.String() });
+    const body = { label: 'of a till', scopes: ['accounts:read'] };
+    const { id } = Value.Parse(Made, await console_.ask('POST', '/api/v2/api-keys', body));
+    await openPage(page, `/console/api-keys/${id}`);
+    const dialog = page.getByRole('dialog');
+    await button(page, 'Revoke').click();
+    await dialog.getByText('It cannot be undone.').waitFor();
+    await dialog.getByText('Nobody else is asked first.').waitFor();
+    await assertUsable(page);
+    await picture(page, 'final');
+    await dialog.getByRole('link', { name: 'Ask for a second person' }).click();
+    await page.waitForURL(/\/console\/approval-policies\?ask=api_keys:revoke$/);
+    assert.equal(await dialog.getByRole('combobox', { name: /^Action/ }).inputValue(), 'api_keys:revoke');
+    // An amount says nothing of what moves none: refused in place.
+    await dialog.getByRole('button', { name: 'Only above an amount' }).click();
+    await dialog.getByLabel('Currency').fill('brl');
+    await dialog.getByLabel('Waits above').fill('10,50');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByRole('alert').waitFor();
+    await assertUsable(page);
+    await picture(page, 'policy-dialog');
+    await dialog.getByRole('button', { name: 'Remove BRL' }).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByRole('row', { name: /^api_keys:revoke whatever the amount 72 hours/ }).waitFor();
+
+    await openPage(page, `/console/api-keys/${id}`);
+    await button(page, 'Revoke').click();
+    await dialog.getByText('It waits until somebody else has approved it.').waitFor();
+    await dialog.getByRole('button', { name: 'Revoke' }).click();
+    await page.getByText('It was proposed and waits for a second person.').waitFor();
+
+    await openPage(page, '/console/approval-policies/api_keys:revoke');
+    await button(page, 'Remove').click();
+    await dialog.getByText('It can be undone.').waitFor();
+    await dialog.getByRole('button', { name: 'Remove' }).click();
+    await page.waitForURL(/\/console\/approval-policies$/);
+    await main(page).getByText('Nothing needs a second person yet').waitFor();
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
   test('a device is registered with its public key, never with the private one, and disabled', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
     const [open_, secret] = [await exportJWK(publicKey), await exportJWK(privateKey)];

@@ -145,14 +145,15 @@ describe('the platform in the console', { skip }, () => {
     await context.close();
   });
 
-  test('what a consumer holds is shown with its reason, and tried again when somebody says so', async () => {
+  test('what a consumer holds is shown with its reason, and tried again or given up when somebody says so', async () => {
     const { page, context } = await console_.signIn('alice');
     await page.route('**/api/v2/held-events*', (route) =>
       route.fulfill({ json: { data: [heldEvent], next_cursor: null } }),
     );
-    const redriven: (string | undefined)[] = [];
+    const asked: [string, unknown][] = [];
     await page.route('**/api/v2/consumers/**', (route) => {
-      if (route.request().method() === 'POST') redriven.push(new URL(route.request().url()).pathname);
+      const request = route.request();
+      if (request.method() === 'POST') asked.push([new URL(request.url()).pathname, request.postDataJSON()]);
       return route.fulfill({ json: heldEvent });
     });
     await openPage(page, '/console/held-events');
@@ -164,8 +165,18 @@ describe('the platform in the console', { skip }, () => {
     await button(page, 'Try again').click();
     await page.getByRole('dialog').getByRole('button', { name: 'Try again' }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    assert.deepEqual(redriven, [
-      '/api/v2/consumers/webhooks.enqueue/held-events/evt_01m8bes0wgeq09f5g3f2ra7czq/redrive',
+    await button(page, 'Give up').click();
+    const dialog = page.getByRole('dialog');
+    const confirm = dialog.getByRole('button', { name: 'Give up' });
+    assert.equal(await confirm.isDisabled(), true);
+    await dialog.getByLabel('Reason').fill('Done by hand');
+    await dialog.getByText('It cannot be undone.').waitFor();
+    await confirm.click();
+    await dialog.waitFor({ state: 'detached' });
+    const at = '/api/v2/consumers/webhooks.enqueue/held-events/evt_01m8bes0wgeq09f5g3f2ra7czq';
+    assert.deepEqual(asked, [
+      [`${at}/redrive`, null],
+      [`${at}/discard`, { reason: 'Done by hand' }],
     ]);
     await context.close();
   });

@@ -109,6 +109,7 @@ describe('the console', { skip }, () => {
     return {
       hold: `holds/${await make('/api/v2/holds', { ...accounts, amount })}`,
       approval: `approvals/${await make('/api/v2/transfers', { ...accounts, amount: { amount: '150.00', currency: 'BRL' } })}`,
+      policy: 'approval-policies/transfers:post',
       attempt: 'attempts/coffee',
       period: `periods/${await make('/api/v2/period-closes', { through: '2020-01-31' })}`,
       application: `applications/${await make('/api/v2/applications', application)}`,
@@ -142,6 +143,7 @@ describe('the console', { skip }, () => {
       attempts: 'attempts',
       holds: 'holds',
       approvals: 'approvals',
+      policies: 'approval-policies',
       'trial-balance': 'trial-balance',
       'chart-of-accounts': 'chart-of-accounts',
       periods: 'periods',

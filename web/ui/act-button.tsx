@@ -70,12 +70,12 @@ export function ActMenu({ acts }: { acts: readonly Act[] }) {
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          {permitted.map(({ verb, icon, isDangerous }) => (
+          {permitted.map(({ verb, icon, danger }) => (
             <Menu.Item
               key={verb}
               leftSection={icon}
               onClick={() => setOpened(verb)}
-              {...(isDangerous === true ? { c: 'var(--mantine-color-error)' } : {})}
+              {...(danger === undefined ? {} : { c: 'var(--mantine-color-error)' })}
             >
               {verb}
             </Menu.Item>

@@ -11,6 +11,7 @@ import type { Outcome } from '../api/act.ts';
 import { ApiProblem } from '../api/client.ts';
 import { ApiCallButton } from './api-call.tsx';
 import type { Call } from './call.ts';
+import { CanItBeUndone, type Danger } from './can-it-be-undone.tsx';
 import { Refused } from './states.tsx';
 import { useUiWords } from './ui-words.ts';
 
@@ -22,7 +23,8 @@ export interface ActDialogProps<Answer> {
   consequence: ReactNode;
   /** On the button: the verb of what is done. */
   verb: string;
-  isDangerous?: boolean;
+  /** Of what takes something away: whether it can be undone. */
+  danger?: Danger;
   isReady?: boolean;
   /** Does it. The key is the same for each attempt at the same intention. */
   run: (key: string) => Promise<Outcome<Answer>>;
@@ -40,7 +42,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
     title,
     consequence,
     verb,
-    isDangerous,
+    danger,
     isReady = true,
     run,
     call,
@@ -92,6 +94,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
       <form onSubmit={submit}>
         <Stack gap="sm">
           <Text size="sm">{consequence}</Text>
+          {danger !== undefined && <CanItBeUndone danger={danger} />}
           {children}
           {doing.isError && <Refused error={doing.error} />}
           <Group justify="flex-end" gap="xs">
@@ -103,7 +106,7 @@ export function ActDialog<Answer>(props: ActDialogProps<Answer>) {
               type="submit"
               loading={doing.isPending}
               disabled={!isReady}
-              {...(isDangerous === true ? { color: 'red' } : {})}
+              {...(danger === undefined ? {} : { color: 'red' })}
             >
               {verb}
             </Button>

@@ -103,7 +103,7 @@ function PowerButton({
       title={`${t(isActive ? 'disable' : 'enable')}: ${device.label}`}
       verb={t(isActive ? 'disable' : 'enable')}
       consequence={t(isActive ? 'disable_device_consequence' : 'enable_device_consequence')}
-      isDangerous={isActive}
+      {...(isActive ? { danger: 'undoable' } : {})}
       run={async (key) => {
         // Only the state is changed, whatever else of it changed since the list was read.
         const { etag } = await queries.fetchQuery({

@@ -155,7 +155,7 @@ function Decide({ proposal, verb }: { proposal: Proposal; verb: 'approve' | 'rej
         title={proposal.summary}
         consequence={t(`${verb}_consequence`, { name: proposal.proposed_by.name })}
         verb={t(verb)}
-        isDangerous={verb === 'reject'}
+        {...(verb === 'approve' ? {} : { danger: 'final' })}
         isReady={verb !== 'reject' || given !== ''}
         run={run}
         call={{ method: 'POST', path, ids, ...(verb === 'cancel' ? {} : { body }) }}

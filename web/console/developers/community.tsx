@@ -153,7 +153,7 @@ function Announcements({ community_id }: { community_id: string }) {
                 title={`${t('withdraw')}: ${title}`}
                 verb={t('withdraw')}
                 consequence={t('withdraw_consequence')}
-                isDangerous
+                danger={{ final: 'communities:edit' }}
                 run={() => act('post', withdraw, { ids })}
                 call={{ method: 'POST', path: withdraw, ids }}
               />

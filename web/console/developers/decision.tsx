@@ -5,6 +5,7 @@ import type { Outcome } from '../../api/act.ts';
 import { FormButton } from '../../ui/act-button.tsx';
 import { ActDialog } from '../../ui/act-dialog.tsx';
 import type { Call } from '../../ui/call.ts';
+import type { Danger } from '../../ui/can-it-be-undone.tsx';
 import { useDevelopersWords } from './developers-words.ts';
 
 const colors = {
@@ -31,7 +32,7 @@ interface Deciding {
   consequence: string;
   /** Who reads the reason; the organisation if absent. */
   about?: string;
-  isDangerous: boolean;
+  danger?: Danger;
   call: (body: { reason: string }) => Call;
   run: (body: { reason: string }) => Promise<Outcome<unknown>>;
 }
@@ -50,7 +51,7 @@ function ReasonDialog({
   title,
   consequence,
   about,
-  isDangerous,
+  danger,
   call,
   run,
   onClose,
@@ -65,7 +66,7 @@ function ReasonDialog({
       title={`${verb}: ${title}`}
       verb={verb}
       consequence={consequence}
-      isDangerous={isDangerous}
+      {...(danger === undefined ? {} : { danger })}
       isReady={body.reason !== ''}
       run={() => run(body)}
       call={call(body)}

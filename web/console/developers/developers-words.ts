@@ -76,7 +76,7 @@ export const useDevelopersWords = defineWords('developers', {
     reject: 'Reject',
     reject_live_consequence:
       'The organisation gets nothing of it and is told why. This request stays rejected; it may ask again.',
-    reject_organisation_consequence: 'It gets nothing, and is told why. It cannot be undone.',
+    reject_organisation_consequence: 'It gets nothing, and is told why.',
     resume: 'Resume',
     resume_consequence: 'Its people and keys are let in again.',
     save: 'Save',
@@ -174,7 +174,7 @@ export const useDevelopersWords = defineWords('developers', {
     reject: 'Recusar',
     reject_live_consequence:
       'A organização nada recebe e é informada do motivo. Este pedido fica recusado; ela pode pedir de novo.',
-    reject_organisation_consequence: 'Ela nada recebe, e é informada do motivo. Não pode ser desfeito.',
+    reject_organisation_consequence: 'Ela nada recebe, e é informada do motivo.',
     resume: 'Retomar',
     resume_consequence: 'Suas pessoas e chaves voltam a entrar.',
     save: 'Salvar',

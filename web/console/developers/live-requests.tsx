@@ -104,7 +104,7 @@ function Acts({ id, title, scopes }: { id: string; title: string; scopes: readon
         verb={t('reject')}
         title={title}
         consequence={t('reject_live_consequence')}
-        isDangerous
+        danger={{ final: 'live_access:decide' }}
         run={(body) => act('post', REJECT, { ids, body })}
         call={(body) => ({ method: 'POST', path: REJECT, ids, body })}
       />

@@ -2,6 +2,7 @@
 import { Group } from '@mantine/core';
 import { act } from '../../api/act.ts';
 import { ActButton } from '../../ui/act-button.tsx';
+import type { Danger } from '../../ui/can-it-be-undone.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
@@ -72,6 +73,12 @@ const paths = {
   resume: '/api/v2/organisations/{organisation_id}/resume',
 } as const;
 
+const dangers: Readonly<Record<keyof typeof paths, { danger?: Danger }>> = {
+  reject: { danger: { final: 'organisations:decide' } },
+  suspend: { danger: 'undoable' },
+  resume: {},
+};
+
 function Acts({ id, name, status }: { id: string; name: string; status: (typeof states)[number] }) {
   const t = useDevelopersWords();
   const ids = { organisation_id: id };
@@ -81,7 +88,7 @@ function Acts({ id, name, status }: { id: string; name: string; status: (typeof 
       verb={t(verb)}
       title={name}
       consequence={consequence}
-      isDangerous={verb !== 'resume'}
+      {...dangers[verb]}
       run={(body) => act('post', paths[verb], { ids, body })}
       call={(body) => ({ method: 'POST', path: paths[verb], ids, body })}
     />

@@ -60,7 +60,7 @@ function QuestionPage() {
                 title={title}
                 consequence={t('hide_question_consequence')}
                 about={t('hide_reason_about')}
-                isDangerous
+                danger={{ final: 'questions:moderate' }}
                 run={(body) => act('post', HIDE, { ids, body })}
                 call={(body) => ({ method: 'POST', path: HIDE, ids, body })}
               />
@@ -98,7 +98,7 @@ function QuestionPage() {
                   title={answer.by}
                   consequence={t('hide_answer_consequence')}
                   about={t('hide_reason_about')}
-                  isDangerous
+                  danger={{ final: 'questions:moderate' }}
                   run={(body) => act('post', HIDE, { ids, body: { ...body, answer_id: answer.id } })}
                   call={(body) => ({
                     method: 'POST',

@@ -291,7 +291,7 @@ export function CloseAccountButton({ account }: { account: Account }) {
         title={`${t('close_account')}: ${account.name}`}
         consequence={t('close_consequence')}
         verb={t('close_account')}
-        isDangerous
+        danger={{ final: 'accounts:close' }}
         run={(key) => act('post', path, { ids, key })}
         call={{ method: 'POST', path, ids }}
       />

@@ -158,7 +158,7 @@ function FreezeButton({ account }: { account: Account }) {
         title={`${verb}: ${account.name}`}
         consequence={t(isFrozen ? 'unfreeze_consequence' : 'freeze_consequence')}
         verb={verb}
-        isDangerous={!isFrozen}
+        {...(isFrozen ? {} : { danger: 'undoable' })}
         run={(key) => act('post', path, { ids, key })}
         call={{ method: 'POST', path, ids, idempotent: true }}
       />

@@ -175,6 +175,7 @@ function ReleaseButton({ hold }: { hold: Hold }) {
         title={t('release_hold')}
         consequence={t('release_consequence')}
         verb={t('release_hold')}
+        danger={{ final: 'holds:release' }}
         isReady={amount === '' || parsed !== undefined}
         run={(key) => act('post', path, { ids, body, key })}
         call={{ method: 'POST', path, ids, body, idempotent: true }}

@@ -74,7 +74,7 @@ export const useLedgerWords = defineWords('ledger', {
     freeze: 'Freeze',
     unfreeze: 'Unfreeze',
     freeze_consequence:
-      'Nothing moves on a frozen account: transfers, holds and captures that touch it are refused until somebody unfreezes it. It can be undone.',
+      'Nothing moves on a frozen account: transfers, holds and captures that touch it are refused until somebody unfreezes it.',
     unfreeze_consequence: 'Money moves on it again at once.',
     new_transfer: 'Make a transfer',
     debit_account: 'Debit (money leaves a customer’s account)',
@@ -296,7 +296,7 @@ export const useLedgerWords = defineWords('ledger', {
     freeze: 'Bloquear',
     unfreeze: 'Desbloquear',
     freeze_consequence:
-      'Nada se move em uma conta bloqueada: transferências, bloqueios de valor e capturas que a tocam são recusados até que alguém a desbloqueie. Pode ser desfeito.',
+      'Nada se move em uma conta bloqueada: transferências, bloqueios de valor e capturas que a tocam são recusados até que alguém a desbloqueie.',
     unfreeze_consequence: 'O dinheiro volta a se mover nela imediatamente.',
     new_transfer: 'Fazer uma transferência',
     debit_account: 'Débito (o dinheiro sai da conta do cliente)',

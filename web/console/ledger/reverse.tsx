@@ -41,7 +41,7 @@ export function ReverseButton({ transfer }: { transfer: BodyOf<'/api/v2/transfer
         title={t('reverse')}
         consequence={t('reverse_consequence')}
         verb={t('reverse')}
-        isDangerous
+        danger={{ final: 'transfers:reverse' }}
         isReady={amount === '' || parsed !== undefined}
         run={(key) => act('post', path, { ids, body, key })}
         call={{ method: 'POST', path, ids, body, idempotent: true }}

@@ -9,9 +9,9 @@ import { HistoryButton } from '../../ui/history.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { IdLink } from '../../ui/shell/id-link.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
+import { DiscardButton, RedriveButton } from './held-acts.tsx';
 import { HeldState } from './held-state.tsx';
 import { usePlatformWords } from './platform-words.ts';
-import { RedriveButton } from './redrive.tsx';
 
 const PATH = '/api/v2/consumers/{consumer}/held-events/{event_id}';
 
@@ -45,6 +45,7 @@ function HeldEventPage() {
         actions={
           <>
             <RedriveButton consumer={held.consumer} event_id={held.event_id} />
+            {held.state !== 'waiting' && <DiscardButton consumer={held.consumer} event_id={held.event_id} />}
             <HistoryButton subject={held.event_id} />
             <ApiCallButton calls={[{ method: 'GET', path: PATH, ids }]} />
           </>

@@ -9,9 +9,9 @@ import { ActDialog } from '../../ui/act-dialog.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
 import { IdLink } from '../../ui/shell/id-link.tsx';
+import { RedriveButton } from './held-acts.tsx';
 import { HeldState } from './held-state.tsx';
 import { usePlatformWords } from './platform-words.ts';
-import { RedriveButton } from './redrive.tsx';
 
 const states = ['retrying', 'waiting', 'parked'] as const;
 
@@ -108,7 +108,7 @@ function ReplayDialog({ onClose }: { onClose: () => void }) {
       title={t('replay')}
       verb={t('replay')}
       consequence={t('replay_consequence')}
-      isDangerous
+      danger={{ final: 'held_events:redrive' }}
       isReady={consumer.trim() !== '' && (by === 'time' ? time !== '' : from !== '')}
       run={(key) => act('post', path, { ids, key, body })}
       {...(consumer.trim() === '' ? {} : { call: { method: 'POST', path, ids, body, idempotent: true } })}

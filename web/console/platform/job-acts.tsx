@@ -40,7 +40,7 @@ export function JobActs({ job, of }: { job: { name: string; paused: boolean }; o
         title={`${t(job.paused ? 'resume_job' : 'pause')}: ${job.name}`}
         verb={t(job.paused ? 'resume_job' : 'pause')}
         consequence={t(job.paused ? 'resume_job_consequence' : 'pause_consequence')}
-        isDangerous={!job.paused}
+        {...(job.paused ? {} : { danger: 'undoable' })}
         run={(key) => act('post', toggle, { ids, key })}
         call={{ method: 'POST', path: toggle, ids }}
       />

@@ -64,7 +64,7 @@ function PlanPage() {
                   title={`${t(isActive ? 'disable' : 'enable')}: ${plan.name}`}
                   verb={t(isActive ? 'disable' : 'enable')}
                   consequence={t(isActive ? 'disable_plan_consequence' : 'enable_plan_consequence')}
-                  isDangerous={isActive}
+                  {...(isActive ? { danger: 'undoable' } : {})}
                   run={(key) => act('patch', PATH, { ids, key, body, if_match: etag })}
                   call={{ method: 'PATCH', path: PATH, ids, body }}
                 />

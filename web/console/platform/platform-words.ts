@@ -33,6 +33,10 @@ export const usePlatformWords = defineWords('platform', {
     did: 'What it did',
     disable: 'Disable',
     disable_plan_consequence: 'Whoever is on the plan may ask nothing, at once. It can be enabled again.',
+    discard: 'Give up',
+    discard_consequence:
+      'The event never takes effect there, and what waits behind it goes on. Only what failed can be given up.',
+    discard_reason_about: 'It stays in the audit trail.',
     display_name: 'Name shown',
     due: 'Due',
     edit: 'Edit',
@@ -215,6 +219,10 @@ export const usePlatformWords = defineWords('platform', {
     disable: 'Desativar',
     disable_plan_consequence:
       'Quem está no plano não pode pedir mais nada, imediatamente. Pode ser ativado de novo.',
+    discard: 'Desistir',
+    discard_consequence:
+      'O evento nunca terá efeito ali, e o que espera atrás dele continua. Só se desiste do que falhou.',
+    discard_reason_about: 'Fica na trilha de auditoria.',
     display_name: 'Nome exibido',
     due: 'Previsto',
     edit: 'Editar',

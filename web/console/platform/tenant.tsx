@@ -120,7 +120,7 @@ function SuspendDialog({
       title={`${t('suspend')}: ${name}`}
       verb={t('suspend')}
       consequence={t('suspend_tenant_consequence')}
-      isDangerous
+      danger="undoable"
       isReady={body.reason !== ''}
       run={(key) => act('post', `${PATH}/suspend`, { ids, key, body })}
       call={{ method: 'POST', path: `${PATH}/suspend`, ids, body }}

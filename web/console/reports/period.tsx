@@ -120,7 +120,7 @@ function ReopenDialog({ close, onClose }: { close: PeriodClose; onClose: () => v
       title={t('reopen')}
       consequence={t('reopen_consequence')}
       verb={t('reopen')}
-      isDangerous
+      danger="undoable"
       isReady={body.reason !== ''}
       run={(key) => act('post', path, { ids, body, key })}
       call={{ method: 'POST', path, ids, body }}

@@ -96,7 +96,7 @@ function CloseDialog({ onClose }: { onClose: () => void }) {
       title={t('close_books')}
       consequence={t('close_books_consequence')}
       verb={t('close_books')}
-      isDangerous
+      danger="undoable"
       isReady={through !== ''}
       run={(key) => act('post', path, { body, key })}
       call={{ method: 'POST', path, body, idempotent: true }}

@@ -63,8 +63,7 @@ export const useLiveWords = defineWords('portal-live', {
     last_used: 'Last used',
     never: 'never',
     revoke: 'Revoke',
-    revoke_consequence:
-      'Whoever uses the key is refused at once and for good. It cannot be undone: they need another key.',
+    revoke_consequence: 'Whoever uses the key is refused at once and for good. They need another key.',
     may_do: 'May do',
   },
   pt: {
@@ -128,8 +127,7 @@ export const useLiveWords = defineWords('portal-live', {
     last_used: 'Usada por último',
     never: 'nunca',
     revoke: 'Revogar',
-    revoke_consequence:
-      'Quem usa a chave é recusado na hora e para sempre. Não pode ser desfeito: é preciso outra chave.',
+    revoke_consequence: 'Quem usa a chave é recusado na hora e para sempre. É preciso outra chave.',
     may_do: 'Pode fazer',
   },
 });

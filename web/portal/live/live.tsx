@@ -380,7 +380,7 @@ function ApplicationSection({ application }: { application: LiveApplication }) {
                         title={`${t('revoke')}: ${one.label}`}
                         verb={t('revoke')}
                         consequence={t('revoke_consequence')}
-                        isDangerous
+                        danger={{ final: 'portal:make_keys' }}
                         run={(attempt) =>
                           act(
                             'post',
@@ -428,7 +428,7 @@ function KeyDialog({
       title={`${t('make_key')}: ${application.name}`}
       verb={t('make_key')}
       consequence={t('make_key_consequence')}
-      isDangerous={application.environment === 'live'}
+      {...(application.environment === 'live' ? { danger: 'undoable' } : {})}
       isReady={body.label !== ''}
       run={(key) => act('post', path, { ids, key, body })}
       call={{ method: 'POST', path, ids, body, idempotent: true }}

@@ -50,7 +50,7 @@ export const useAccessWords = defineWords('access', {
     currency: 'Currency',
     delete: 'Delete',
     delete_role_consequence:
-      'The role is gone and cannot be brought back, but made anew. A role that somebody has cannot be deleted: revoke their grants first.',
+      'The role is gone; it can be made anew. A role that somebody has cannot be deleted: revoke their grants first.',
     description: 'Description',
     devices: 'Devices',
     devices_about: 'Things that call the API with a key pair of their own: card readers, meters, gateways.',
@@ -206,14 +206,14 @@ export const useAccessWords = defineWords('access', {
       'The application can get tokens for what is chosen here, in this environment. A secret, if it has one, is shown once.',
     remove: 'Remove',
     remove_person_consequence:
-      'They can never sign in again, and their grants end. What they did stays in the audit trail. This cannot be undone.',
+      'They can never sign in again, and their grants end. What they did stays in the audit trail.',
     replaced_by: 'Replaced by',
     replayed: 'Answered before',
     request: 'Request',
     request_id: 'Request id',
     reset_factors: 'Take away second factors',
     reset_factors_consequence:
-      'Authenticator app, passkeys and recovery codes are gone, and their sessions end, which cannot be undone. They sign in by password and set up new ones.',
+      'Authenticator app, passkeys and recovery codes are gone, and their sessions end. They sign in by password and set up new ones.',
     reset_link_about: 'Hand it to {{name}} by a way that only they can read.',
     reset_password: 'New password link',
     reset_password_consequence:
@@ -222,13 +222,11 @@ export const useAccessWords = defineWords('access', {
     resume_person_consequence: 'They can sign in again, with the roles that they had.',
     revoke: 'Revoke',
     revoke_consent_consequence:
-      'The application may do it no more, and its tokens for it are good no more, at once. It cannot be undone: the application has to ask you anew.',
+      'The application may do it no more, and its tokens for it are good no more, at once. The application has to ask you anew.',
     revoke_grant_consequence:
       '{{name}} may do no more what the role {{role}} allowed, at once. It can be granted again.',
-    revoke_invitation_consequence:
-      'The link is good no more. It cannot be undone, but they can be invited anew.',
-    revoke_key_consequence:
-      'Whoever uses the key is refused at once and for good. It cannot be undone: they need another key.',
+    revoke_invitation_consequence: 'The link is good no more. They can be invited anew.',
+    revoke_key_consequence: 'Whoever uses the key is refused at once and for good. They need another key.',
     revoked_at: 'Revoked',
     role: 'Role',
     role_name_about: 'Small letters, digits and _.',
@@ -346,7 +344,7 @@ export const useAccessWords = defineWords('access', {
     currency: 'Moeda',
     delete: 'Excluir',
     delete_role_consequence:
-      'O papel deixa de existir e não pode ser recuperado, só criado de novo. Um papel que alguém tem não pode ser excluído: revogue antes as concessões.',
+      'O papel deixa de existir; pode ser criado de novo. Um papel que alguém tem não pode ser excluído: revogue antes as concessões.',
     description: 'Descrição',
     devices: 'Dispositivos',
     devices_about:
@@ -503,14 +501,14 @@ export const useAccessWords = defineWords('access', {
       'A aplicação pode obter tokens para o que for escolhido aqui, neste ambiente. Se houver segredo, é mostrado uma vez.',
     remove: 'Remover',
     remove_person_consequence:
-      'A pessoa nunca mais poderá entrar, e suas concessões terminam. O que fez fica na trilha de auditoria. Não pode ser desfeito.',
+      'A pessoa nunca mais poderá entrar, e suas concessões terminam. O que fez fica na trilha de auditoria.',
     replaced_by: 'Substituída por',
     replayed: 'Já respondida antes',
     request: 'Requisição',
     request_id: 'Id da requisição',
     reset_factors: 'Retirar segundos fatores',
     reset_factors_consequence:
-      'Aplicativo autenticador, passkeys e códigos de recuperação são apagados, e as sessões terminam, o que não pode ser desfeito. A pessoa entra com a senha e configura novos.',
+      'Aplicativo autenticador, passkeys e códigos de recuperação são apagados, e as sessões terminam. A pessoa entra com a senha e configura novos.',
     reset_link_about: 'Entregue a {{name}} por um meio que só essa pessoa possa ler.',
     reset_password: 'Link de nova senha',
     reset_password_consequence:
@@ -519,13 +517,12 @@ export const useAccessWords = defineWords('access', {
     resume_person_consequence: 'A pessoa pode entrar de novo, com os papéis que tinha.',
     revoke: 'Revogar',
     revoke_consent_consequence:
-      'A aplicação não pode mais fazê-lo, e seus tokens deixam de valer imediatamente. Não pode ser desfeito: a aplicação tem de pedir a você de novo.',
+      'A aplicação não pode mais fazê-lo, e seus tokens deixam de valer imediatamente. A aplicação tem de pedir a você de novo.',
     revoke_grant_consequence:
       '{{name}} deixa de poder o que o papel {{role}} permitia, imediatamente. Pode ser concedido de novo.',
-    revoke_invitation_consequence:
-      'O link deixa de valer. Não pode ser desfeito, mas a pessoa pode ser convidada de novo.',
+    revoke_invitation_consequence: 'O link deixa de valer. A pessoa pode ser convidada de novo.',
     revoke_key_consequence:
-      'Quem usa a chave passa a ser recusado imediatamente e para sempre. Não pode ser desfeito: é preciso outra chave.',
+      'Quem usa a chave passa a ser recusado imediatamente e para sempre. É preciso outra chave.',
     revoked_at: 'Revogada',
     role: 'Papel',
     role_name_about: 'Letras minúsculas, dígitos e _.',

@@ -128,7 +128,7 @@ function Acts({ application, etag }: { application: Application; etag: string })
         title={`${t(isActive ? 'disable' : 'enable')}: ${application.name}`}
         verb={t(isActive ? 'disable' : 'enable')}
         consequence={t(isActive ? 'disable_application_consequence' : 'enable_application_consequence')}
-        isDangerous={isActive}
+        {...(isActive ? { danger: 'undoable' } : {})}
         run={(key) => act('patch', PATH, { ids, key, body, if_match: etag })}
         call={{ method: 'PATCH', path: PATH, ids, body }}
       />

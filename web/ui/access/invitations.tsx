@@ -109,7 +109,7 @@ function InvitationActs({ id, email, isOpen }: { id: string; email: string; isOp
           title={`${t('revoke')}: ${email}`}
           verb={t('revoke')}
           consequence={t('revoke_invitation_consequence')}
-          isDangerous
+          danger={{ final: 'invitations:revoke' }}
           run={(key) => act('post', '/api/v2/invitations/{invitation_id}/revoke', { ids, key })}
           call={{ method: 'POST', path: '/api/v2/invitations/{invitation_id}/revoke', ids }}
         />

@@ -50,7 +50,7 @@ export function KeyLimits({ id, hasLimits }: { id: string; hasLimits: boolean })
                 title={t('free_of_limits')}
                 verb={t('free_of_limits')}
                 consequence={t('free_of_limits_consequence')}
-                isDangerous
+                danger="undoable"
                 run={(key) => act('delete', PATH, { ids, key })}
                 call={{ method: 'DELETE', path: PATH, ids }}
               />

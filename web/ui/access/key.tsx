@@ -136,7 +136,7 @@ function KeyActs({ shown, etag }: { shown: Key; etag: string }) {
         title={`${t('revoke')}: ${shown.label}`}
         verb={t('revoke')}
         consequence={t('revoke_key_consequence')}
-        isDangerous
+        danger={{ final: 'api_keys:revoke' }}
         run={(key) => act('post', '/api/v2/api-keys/{key_id}/revoke', { ids, key })}
         call={{ method: 'POST', path: '/api/v2/api-keys/{key_id}/revoke', ids }}
       />

@@ -165,7 +165,7 @@ function Consents() {
               title={t('revoke')}
               verb={t('revoke')}
               consequence={t('revoke_consent_consequence')}
-              isDangerous
+              danger={{ final: 'consents:revoke' }}
               run={(key) =>
                 act('post', '/api/v2/consents/{consent_id}/revoke', { ids: { consent_id: consent.id }, key })
               }

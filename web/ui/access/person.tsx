@@ -88,7 +88,7 @@ function PersonActs({ person, etag }: { person: Person; etag: string }) {
         title={`${t(isSuspended ? 'resume' : 'suspend')}: ${person.name}`}
         verb={t(isSuspended ? 'resume' : 'suspend')}
         consequence={t(isSuspended ? 'resume_person_consequence' : 'suspend_person_consequence')}
-        isDangerous={!isSuspended}
+        {...(isSuspended ? {} : { danger: 'undoable' })}
         run={(key) => act('post', suspension, { ids, key })}
         call={{ method: 'POST', path: suspension, ids }}
       />
@@ -116,7 +116,7 @@ function PersonActs({ person, etag }: { person: Person; etag: string }) {
             title: `${t('reset_factors')}: ${person.name}`,
             verb: t('reset_factors'),
             consequence: t('reset_factors_consequence'),
-            isDangerous: true,
+            danger: { final: 'people:reset_factors' },
             run: (key) => act('post', '/api/v2/people/{person_id}/reset-factors', { ids, key }),
             call: { method: 'POST', path: '/api/v2/people/{person_id}/reset-factors', ids },
           },
@@ -126,7 +126,7 @@ function PersonActs({ person, etag }: { person: Person; etag: string }) {
             title: `${t('remove')}: ${person.name}`,
             verb: t('remove'),
             consequence: t('remove_person_consequence'),
-            isDangerous: true,
+            danger: { final: 'people:remove' },
             run: (key) => act('post', '/api/v2/people/{person_id}/remove', { ids, key }),
             call: { method: 'POST', path: '/api/v2/people/{person_id}/remove', ids },
           },
@@ -253,7 +253,7 @@ export function RevokeGrant({ grant, name }: { grant: { id: string; role: string
       title={`${t('revoke')}: ${grant.role}`}
       verb={t('revoke')}
       consequence={t('revoke_grant_consequence', { name, role: grant.role })}
-      isDangerous
+      danger="undoable"
       run={(key) => act('delete', '/api/v2/grants/{grant_id}', { ids, key })}
       call={{ method: 'DELETE', path: '/api/v2/grants/{grant_id}', ids }}
     />
@@ -275,7 +275,7 @@ function Sessions({ person }: { person: Person }) {
       title={`${t('sign_out')}: ${person.name}`}
       verb={verb}
       consequence={t(body.session_id === undefined ? 'sign_out_all_consequence' : 'sign_out_consequence')}
-      isDangerous
+      danger="undoable"
       run={(key) => act('post', '/api/v2/people/{person_id}/sessions/end', { ids, key, body })}
       call={{ method: 'POST', path: '/api/v2/people/{person_id}/sessions/end', ids, body }}
     />

@@ -63,7 +63,7 @@ function RolePage() {
                   title={`${t('delete')}: ${role.name}`}
                   verb={t('delete')}
                   consequence={t('delete_role_consequence')}
-                  isDangerous
+                  danger={{ final: 'roles:edit' }}
                   run={(key) => act('delete', '/api/v2/roles/{role}', { ids, key })}
                   call={{ method: 'DELETE', path: '/api/v2/roles/{role}', ids }}
                   onDone={() => void navigate('/roles')}

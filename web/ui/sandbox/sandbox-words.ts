@@ -22,7 +22,7 @@ export const useSandboxWords = defineWords('sandbox', {
     reset: 'Empty the sandbox',
     reset_about:
       'Erases accounts, transfers and all else of this sandbox. People, roles, keys and the live environment stay.',
-    reset_consequence: 'Everything in the sandbox is erased, and cannot be brought back.',
+    reset_consequence: 'Everything in the sandbox is erased.',
     sample: 'Sample data',
     sample_about: 'There is no account here yet. Begin with those of a small bank.',
     sandbox_about: 'A world to try things in, with a clock of its own.',
@@ -54,7 +54,7 @@ export const useSandboxWords = defineWords('sandbox', {
     reset: 'Esvaziar o sandbox',
     reset_about:
       'Apaga contas, transferências e tudo o mais deste sandbox. Pessoas, papéis, chaves e o ambiente de produção ficam.',
-    reset_consequence: 'Tudo no sandbox é apagado, e não pode ser recuperado.',
+    reset_consequence: 'Tudo no sandbox é apagado.',
     sample: 'Dados de exemplo',
     sample_about: 'Ainda não há contas aqui. Comece com as de um pequeno banco.',
     sandbox_about: 'Um mundo para experimentar, com relógio próprio.',

@@ -103,7 +103,7 @@ function AdvanceDialog({ onClose }: { onClose: () => void }) {
       title={t('advance')}
       verb={t('advance')}
       consequence={t('advance_consequence')}
-      isDangerous
+      danger={{ final: 'sandbox:advance_clock' }}
       isReady={Number(count) >= 1}
       run={(key) => act('post', '/api/v2/sandbox/clock/advance', { key, body })}
       call={{ method: 'POST', path: '/api/v2/sandbox/clock/advance', body, idempotent: true }}
@@ -193,7 +193,7 @@ function ResetDialog({ onClose }: { onClose: () => void }) {
       title={t('reset')}
       verb={t('reset')}
       consequence={t('reset_consequence')}
-      isDangerous
+      danger={{ final: 'sandbox:reset' }}
       isReady={typed.trim() === tenant.name}
       run={(key) => act('post', '/api/v2/sandbox/reset', { key, body })}
       call={{ method: 'POST', path: '/api/v2/sandbox/reset', body, idempotent: true }}

@@ -10,8 +10,7 @@ export const useWebhookWords = defineWords('webhooks', {
     created: 'Created',
     created_by: 'Created by',
     delete: 'Delete',
-    delete_consequence:
-      'The endpoint is gone with its keys, and nothing more is sent to it. It cannot be brought back.',
+    delete_consequence: 'The endpoint is gone with its keys, and nothing more is sent to it.',
     deliveries: 'Deliveries',
     deliveries_about: 'Every event that was to be sent to an endpoint, and what came of it.',
     description: 'Description',
@@ -102,8 +101,7 @@ export const useWebhookWords = defineWords('webhooks', {
     created: 'Criado',
     created_by: 'Criado por',
     delete: 'Excluir',
-    delete_consequence:
-      'O destino é excluído com suas chaves, e nada mais é enviado a ele. Não pode ser recuperado.',
+    delete_consequence: 'O destino é excluído com suas chaves, e nada mais é enviado a ele.',
     deliveries: 'Entregas',
     deliveries_about: 'Cada evento que devia ser enviado a um destino, e no que deu.',
     description: 'Descrição',
