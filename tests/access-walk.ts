@@ -314,6 +314,8 @@ export const forEveryCaller = new Set([
   '/api/v2/self',
   '/api/v2/limits/notices',
   '/api/v2/self/approvals',
+  '/api/v2/self/inbox',
+  '/api/v2/self/inbox/:message_id/read',
   '/api/v2/self/usage',
   '/api/v2/self/usage/requests',
 ]);

@@ -293,6 +293,14 @@ test('notifications, without what is said and without a secret', async () => {
   while ((await bank.get(`${base}/messages/${id}`)).state !== 'sent') await sleep(10);
   const { told: read } = await changes('changes', 'POST', `${base}/messages/${id}/read`);
   assert.deepEqual([Object(read.before).read_at, typeof Object(read.after).read_at], [undefined, 'string']);
+  const { principal } = await bank.get('/api/v2/self');
+  const self = { kind: 'staff', name: 'Caio', reference: principal.id };
+  const own = await bank.post(`${base}/recipients`, self);
+  const [toOwn] = (await bank.post(`${base}/messages`, { ...body, recipient_id: own.id })).messages;
+  while ((await bank.get(`${base}/messages/${toOwn.id}`)).state !== 'sent') await sleep(10);
+  const { told: readOwn } = await changes('changes', 'POST', `/api/v2/self/inbox/${toOwn.id}/read`);
+  assert.deepEqual([readOwn.subject, Object(readOwn.before).read_at], [toOwn.id, undefined]);
+  assert.equal(typeof Object(readOwn.after).read_at, 'string');
   const { told: removed } = await changes('removes', 'DELETE', on);
   assert.deepEqual([removed.subject, Object(removed.before).name], [recipient.id, 'Bia']);
 });

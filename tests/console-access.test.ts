@@ -1,6 +1,7 @@
 /** Who may come in and what they may do, by the console in a real browser. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair } from 'jose';
 import type { Page } from 'playwright-core';
 import { Type } from 'typebox';
@@ -385,6 +386,46 @@ describe('access in the console', { skip }, () => {
     await page.goto('/console/audit?from=2999-01-01');
     await page.getByText('Nothing matches these filters').waitFor();
     assert.equal(await button(page, 'Export a period').count(), 0, 'an auditor may not export');
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test('what one was told is in the inbox, which the bell says as long as it was not read', async () => {
+    const { page, context, complaints } = await console_.signIn('audra');
+    await openPage(page, '/console/inbox');
+    await main(page).getByText('You were told nothing yet.').waitFor();
+    const asked = await page.request.get('/api/v2/self');
+    const Self = Type.Object({ principal: Type.Object({ id: Type.String() }) });
+    const { principal } = Value.Parse(Self, await asked.json());
+    const Made = Type.Object({ id: Type.String() });
+    const recipient = Value.Parse(
+      Made,
+      await console_.ask('POST', '/api/v2/notifications/recipients', {
+        kind: 'staff',
+        name: 'Audra Nunes',
+        reference: principal.id,
+      }),
+    );
+    await console_.ask('POST', '/api/v2/notifications/messages', {
+      recipient_id: recipient.id,
+      topic: 'announcement',
+      data: { title: 'Closed on Monday', message: 'We are closed on Monday.' },
+      channels: ['in_app'],
+    });
+    // It is put there a moment later.
+    const Inbox = Type.Object({ unread: Type.Boolean() });
+    const isTold = async () =>
+      Value.Parse(Inbox, await (await page.request.get('/api/v2/self/inbox')).json()).unread;
+    while (!(await isTold())) await sleep(50);
+    const header = page.getByRole('banner');
+    await page.reload();
+    await header.getByRole('link', { name: 'Inbox: not everything was read' }).click();
+    await page.getByRole('row', { name: /Closed on Monday/ }).waitFor();
+    await assertUsable(page);
+    await picture(page, 'inbox-unread');
+    await main(page).getByRole('button', { name: 'Mark as read' }).click();
+    await header.getByRole('link', { name: 'Inbox', exact: true }).waitFor();
+    assert.equal(await main(page).getByRole('button', { name: 'Mark as read' }).count(), 0);
     assert.deepEqual(complaints, []);
     await context.close();
   });

@@ -161,6 +161,7 @@ describe('the console', { skip }, () => {
       devices: 'devices',
       audit: 'audit',
       record: `audit/${await firstOf('/api/v2/audit')}`,
+      inbox: 'inbox',
       me: 'me',
       endpoints: 'webhooks',
       deliveries: 'webhook-deliveries',

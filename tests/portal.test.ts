@@ -46,6 +46,7 @@ const ownPages = {
   usage: '/portal/usage',
   people: '/portal/people',
   invitations: '/portal/invitations',
+  inbox: '/portal/inbox',
   me: '/portal/me',
 };
 

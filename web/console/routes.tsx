@@ -46,6 +46,7 @@ export const router = createBrowserRouter(
         page('devices', () => import('./access/devices.tsx')),
         page('audit', () => import('./access/audit.tsx')),
         page('audit/:record_id', () => import('./access/audit-record.tsx')),
+        page('inbox', () => import('../ui/inbox/inbox.tsx')),
         page('me', () => import('../ui/access/me.tsx')),
         page('communities', () => import('./developers/communities.tsx')),
         page('communities/:community_id', () => import('./developers/community.tsx')),

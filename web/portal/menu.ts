@@ -2,6 +2,7 @@
 import {
   Activity,
   AppWindow,
+  Bell,
   BookOpen,
   ChartColumn,
   CircleQuestionMark,
@@ -58,6 +59,7 @@ const menu: readonly MenuGroup[] = [
     pages: [
       { word: 'people', to: '/people', icon: Users, permission: 'people:read', key: 'p' },
       { word: 'invitations', to: '/invitations', icon: Mail, permission: 'invitations:read' },
+      { word: 'inbox', to: '/inbox', icon: Bell },
       { word: 'me', to: '/me', icon: UserRound },
     ],
   },

@@ -50,6 +50,7 @@ export const router = createBrowserRouter(
             page('people/:person_id', () => import('../ui/access/person.tsx')),
             page('roles/:role', () => import('../ui/access/role.tsx')),
             page('invitations', () => import('../ui/access/invitations.tsx')),
+            page('inbox', () => import('../ui/inbox/inbox.tsx')),
             page('me', () => import('../ui/access/me.tsx')),
           ],
         },

@@ -57,10 +57,4 @@ export const refuse = defineProblems({
     title: 'The message is not in an inbox',
     meaning: 'Messages of the channel `in_app` can be read here, once they were sent.',
   },
-  no_inbox: {
-    status: 404,
-    title: 'There is no inbox',
-    meaning:
-      'Nobody is a recipient under the id of whoever asks. Give `recipient_id`, or register a recipient whose `reference` is that id.',
-  },
 });

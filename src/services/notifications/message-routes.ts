@@ -1,6 +1,7 @@
 /** Every endpoint of messages, inboxes and the local outbox: method, path, permission, schema, call. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { SELF } from '../../platform/access/permission.ts';
 import { Page } from '../../platform/cursor.ts';
 import type { Database } from '../../platform/db.ts';
 import { ProblemBody } from '../../platform/http.ts';
@@ -21,6 +22,7 @@ import {
   readInbox,
   sendMessage,
 } from './messages.ts';
+import { markOwnRead, OwnInbox, OwnInboxQuery, OwnMessage, readOwnInbox } from './own-inbox.ts';
 
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 const base = '/api/v2/notifications/messages';
@@ -128,6 +130,41 @@ export function messageRoutes(db: Database, onMade: () => void): FastifyPluginAs
         },
       },
       async ({ caller, query }) => db.read(caller, (tx) => readInbox(tx, caller, query)),
+    );
+
+    app.get(
+      '/api/v2/self/inbox',
+      {
+        config: { permission: SELF },
+        schema: {
+          summary: 'What whoever asks was told in the application, newest first',
+          description: 'They are the recipient whose `reference` is their id.',
+          tags: ['self'],
+          querystring: OwnInboxQuery,
+          response: { 200: OwnInbox, ...refusals },
+        },
+      },
+      async ({ caller, query }) => db.read(caller, (tx) => readOwnInbox(tx, caller, query)),
+    );
+
+    app.post(
+      '/api/v2/self/inbox/:message_id/read',
+      {
+        config: { permission: SELF, approval: 'exempt' },
+        schema: {
+          summary: 'Mark a message of one’s own inbox as read',
+          tags: ['self'],
+          params: Params,
+          response: { 200: OwnMessage, ...refusals },
+        },
+      },
+      async (request) => {
+        const uuid = uuidOf('msg', request.params.message_id);
+        const { before, after } = await markOwnRead(db, request.caller, uuid);
+        const whether = ({ read_at }: typeof after) => (read_at === undefined ? {} : { read_at });
+        request.audit({ subject: after.id, before: whether(before), after: whether(after) });
+        return after;
+      },
     );
 
     app.get(

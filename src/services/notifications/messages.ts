@@ -196,7 +196,7 @@ const Filters = Type.Object(
 const OutboxFilters = Type.Pick(Filters, ['recipient_id', 'channel']);
 const InboxFilters = Type.Object(
   {
-    recipient_id: Type.Optional(Id('rcp', 'Whose inbox; absent: that of whoever asks')),
+    recipient_id: Id('rcp', 'Whose inbox'),
     unread: Type.Optional(Type.Boolean({ description: 'Only what was not read' })),
   },
   { additionalProperties: false },
@@ -270,21 +270,6 @@ export function listOutbox(tx: Transaction, scope: Scope, query: Static<typeof O
   return list(tx, scope, query, LOCAL_OUTBOX);
 }
 
-/** The recipient whose inbox is asked for: the one named, or whoever asks. */
-async function ownerOf(tx: Transaction, caller: Caller, recipient_id: string | undefined): Promise<string> {
-  if (recipient_id !== undefined) {
-    return (await getRecipient(tx, caller, uuidOf('rcp', recipient_id))).recipient.id;
-  }
-  const { id } = caller.principal;
-  const [row] = await tx.rows(
-    Type.Object({ id: Type.String() }),
-    `select id from notifications.recipients where tenant_id = $1 and environment = $2 and reference = $3`,
-    [caller.tenant_id, caller.environment, id],
-  );
-  if (row === undefined) throw refuse('no_inbox', `There is no recipient with the reference ${id}.`);
-  return formatId('rcp', row.id);
-}
-
 export const Inbox = Type.Object({
   data: Type.Array(Message),
   next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page' }),
@@ -295,16 +280,17 @@ export const Inbox = Type.Object({
 /** What a recipient was told in the application, newest first. */
 export async function readInbox(
   tx: Transaction,
-  caller: Caller,
+  scope: Scope,
   query: Static<typeof InboxQuery>,
 ): Promise<Static<typeof Inbox>> {
-  const { recipient_id: named, ...rest } = query;
-  const recipient_id = await ownerOf(tx, caller, named);
-  const page = await list(tx, caller, { ...rest, recipient_id }, 'inbox');
+  const { recipient_id } = query;
+  const uuid = uuidOf('rcp', recipient_id);
+  await getRecipient(tx, scope, uuid);
+  const page = await list(tx, scope, query, 'inbox');
   const unread = await tx.run(
     `select from notifications.messages where tenant_id = $1 and environment = $2 and recipient_id = $3
        and channel = 'in_app' and delivered_by = 'inbox' and read_at is null limit 1`,
-    [caller.tenant_id, caller.environment, uuidOf('rcp', recipient_id)],
+    [scope.tenant_id, scope.environment, uuid],
   );
   return { ...page, recipient_id, unread: unread > 0 };
 }

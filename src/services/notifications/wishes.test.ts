@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { Client } from 'pg';
+import { createKey } from '../../platform/access/access.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../../testing.ts';
 import { eventually, openNotices, reasonsOf } from './testing.ts';
 
@@ -257,35 +258,79 @@ test('what was switched off while a message waited is not sent any more', async 
 });
 
 test('an inbox has what its owner was told in the application, and what was not read', async () => {
-  const { principal } = await bank.get('/api/v2/self');
-  const to = await notices.recipient({ reference: principal.id });
+  const to = await notices.recipient();
   const other = await notices.recipient();
   const [first] = await notices.send(to, { channels: ['in_app'] });
   const [second] = await notices.send(to, { channels: ['in_app'] });
   const [foreign] = await notices.send(other, { channels: ['in_app'] });
   for (const { id } of [first, second, foreign]) await notices.settled(id);
-  const own = await bank.get('/api/v2/notifications/inbox');
+  const inbox = `/api/v2/notifications/inbox?recipient_id=${to}`;
+  const own = await bank.get(inbox);
   assert.deepEqual([own.recipient_id, own.unread, own.data.length], [to, true, 2]);
   assert.equal(own.data[0].id, second.id);
   const read = await bank.post(`/api/v2/notifications/messages/${second.id}/read`);
   assert.ok(read.read_at !== undefined);
   const again = await bank.post(`/api/v2/notifications/messages/${second.id}/read`);
   assert.equal(again.read_at, read.read_at);
-  const unread = await bank.get('/api/v2/notifications/inbox?unread=true');
+  const unread = await bank.get(`${inbox}&unread=true`);
   assert.deepEqual([unread.data.map(({ id }: { id: string }) => id), unread.unread], [[first.id], true]);
   await bank.post(`/api/v2/notifications/messages/${first.id}/read`);
-  assert.equal((await bank.get('/api/v2/notifications/inbox')).unread, false);
+  assert.equal((await bank.get(inbox)).unread, false);
   const theirs = await bank.get(`/api/v2/notifications/inbox?recipient_id=${other}`);
   assert.deepEqual([theirs.data.length, theirs.unread], [1, true]);
 
-  const page = await bank.get('/api/v2/notifications/inbox?limit=1');
-  const next = await bank.get(`/api/v2/notifications/inbox?limit=1&cursor=${page.next_cursor}`);
+  const page = await bank.get(`${inbox}&limit=1`);
+  const next = await bank.get(`${inbox}&limit=1&cursor=${page.next_cursor}`);
   assert.deepEqual([page.data[0].id, next.data[0].id, next.next_cursor], [second.id, first.id, null]);
   const [mail] = await notices.send(to);
   const refused = await bank.ask('POST', `/api/v2/notifications/messages/${mail.id}/read`);
   assert.deepEqual([refused.status, refused.body.code], [409, 'message_not_in_inbox']);
   const stranger = await platform.newTenant();
-  assert.equal((await stranger.ask('GET', '/api/v2/notifications/inbox')).body.code, 'no_inbox');
+  assert.equal((await stranger.ask('GET', inbox)).body.code, 'recipient_not_found');
+});
+
+test('everybody reads their own inbox, whatever they may do, and nobody else’s', async () => {
+  const scope = bank.scope;
+  const key = await createKey(platform.running.platform, scope, {
+    label: 'clerk',
+    scopes: ['accounts:read'],
+  });
+  const as = (method: 'GET' | 'POST', path: string) =>
+    bank.ask(method, `/api/v2/self/inbox${path}`, undefined, { authorization: `Bearer ${key}` });
+  const nothing = await as('GET', '');
+  assert.deepEqual(nothing.body, { data: [], next_cursor: null, unread: false });
+  const self = await bank.ask('GET', '/api/v2/self', undefined, { authorization: `Bearer ${key}` });
+  const to = await notices.recipient({ reference: self.body.principal.id });
+  const other = await notices.recipient();
+  const [first] = await notices.send(to, { channels: ['in_app'] });
+  const [second] = await notices.send(to, { channels: ['in_app'] });
+  const [mail] = await notices.send(to, { channels: ['email'] });
+  const [foreign] = await notices.send(other, { channels: ['in_app'] });
+  for (const { id } of [first, second, mail, foreign]) await notices.settled(id);
+  const own = await as('GET', '');
+  assert.deepEqual(
+    [own.body.unread, own.body.data.map(({ id }: { id: string }) => id)],
+    [true, [second.id, first.id]],
+  );
+  // It lacks `personal_data:read`, and reads what it was told all the same.
+  assert.equal(own.body.data[0].text, second.content.text);
+  const page = await as('GET', '?limit=1');
+  const next = await as('GET', `?limit=1&cursor=${page.body.next_cursor}`);
+  assert.deepEqual([next.body.data[0].id, next.body.next_cursor], [first.id, null]);
+
+  const read = await as('POST', `/${second.id}/read`);
+  assert.deepEqual([read.status, typeof read.body.read_at], [200, 'string'], read.text);
+  assert.equal((await as('POST', `/${second.id}/read`)).body.read_at, read.body.read_at);
+  assert.deepEqual((await as('GET', '?unread=true')).body.data.length, 1);
+  for (const id of [mail.id, foreign.id]) {
+    const refused = await as('POST', `/${id}/read`);
+    assert.deepEqual([refused.status, refused.body.code], [404, 'message_not_found']);
+  }
+  assert.equal((await bank.get(`/api/v2/notifications/messages/${foreign.id}`)).read_at, undefined);
+  await as('POST', `/${first.id}/read`);
+  assert.equal((await as('GET', '')).body.unread, false);
+  const stranger = await platform.newTenant();
+  assert.equal((await stranger.ask('POST', `/api/v2/self/inbox/${first.id}/read`)).status, 404);
 });
 
 test('data that do not fit the topic are refused, each at its place, and nothing is made', async () => {

@@ -22,7 +22,7 @@ export const useHeadroomWords = defineWords('portal-usage', {
     from_none: 'Never',
     told_by: '– by {{channels}}',
     email: 'mail',
-    in_app: 'inbox of the API',
+    in_app: 'inbox',
   },
   pt: {
     headroom: 'O que uma chave ainda pode pedir',
@@ -45,6 +45,6 @@ export const useHeadroomWords = defineWords('portal-usage', {
     from_none: 'Nunca',
     told_by: '– por {{channels}}',
     email: 'e-mail',
-    in_app: 'caixa de entrada da API',
+    in_app: 'caixa de entrada',
   },
 });

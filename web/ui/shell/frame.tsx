@@ -20,9 +20,11 @@ import {
 } from '@mantine/core';
 import { useDisclosure, useHotkeys } from '@mantine/hooks';
 import { Notifications } from '@mantine/notifications';
-import { Languages, LogOut, Moon, Search, Sun, TriangleAlert, UserRound } from 'lucide-react';
+import { useQuery } from '@tanstack/react-query';
+import { Bell, Languages, LogOut, Moon, Search, Sun, TriangleAlert, UserRound } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Outlet, useLocation, useNavigate } from 'react-router';
+import { get } from '../../api/client.ts';
 import { useMay, useSelf } from '../self.tsx';
 import { chooseLanguage, languageNames, languages, useLanguage } from '../words.ts';
 import { usePlace } from './place.ts';
@@ -34,6 +36,8 @@ const Shortcuts = lazy(() => import('./shortcuts.tsx'));
 
 const PALETTE_AFTER_MS = 2_000;
 const GO_WITHIN_MS = 1_200;
+/** How often it is asked whether one was told anything. */
+const LOOK_AGAIN_MS = 60_000;
 
 /** `g` and then the letter of a page: for whoever has the hands on the keys. */
 function useGoKeys(): void {
@@ -112,6 +116,7 @@ export function Frame() {
           </Link>
           <SearchButton onClick={openPalette} />
           <Group gap={6} ml="auto" wrap="nowrap">
+            <InboxLink />
             <EnvironmentSwitch />
             <PersonMenu onHelp={help.open} />
           </Group>
@@ -206,6 +211,29 @@ function Navigation() {
         );
       })}
     </Stack>
+  );
+}
+
+/** Leads to what one was told, and shows whether anything of it was not read. */
+function InboxLink() {
+  const t = useShellWords();
+  const inbox = useQuery({
+    queryKey: ['inbox', 'unread'],
+    queryFn: () => get('/api/v2/self/inbox', { query: { limit: 1 } }),
+    refetchInterval: LOOK_AGAIN_MS,
+  });
+  const hasUnread = inbox.data?.unread === true;
+  return (
+    <ActionIcon
+      component={Link}
+      to="/inbox"
+      variant="subtle"
+      color="gray"
+      aria-label={t(hasUnread ? 'inbox_unread' : 'inbox')}
+      {...(hasUnread ? { className: 'unread' } : {})}
+    >
+      <Bell size={18} />
+    </ActionIcon>
   );
 }
 
