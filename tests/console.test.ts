@@ -4,11 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { exportJWK, generateKeyPair } from 'jose';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { skip } from './browser.ts';
 import { type ConsoleTest, heldEvent, openConsole, openPage } from './console.ts';
-import { askAs, comeIn, mailedLink, terms } from './developers.ts';
+import { askAs, comeIn, getReady, mailedLink, terms } from './developers.ts';
 import { type Exceptions, walkPages } from './pages.ts';
 
 const Thing = Type.Object({ id: Type.String() });
@@ -28,6 +29,13 @@ const exceptions: Exceptions = {
     '/events/:event_id': 'what happened, and is never changed',
   },
   call: {},
+  rows: {
+    '/api/v2/instances': 'what a process says of itself, and nobody changes',
+    '/api/v2/jobs/{job}/runs': 'is the history of a job',
+    '/api/v2/system-jobs/{job}/runs': 'is the history of a job',
+    '/api/v2/self/inbox': 'what one was told, and is never changed',
+    '/api/v2/usage/requests': 'what was asked, and is never changed',
+  },
   filters: {
     '/api/v2/period-closes': 'a handful in a year, and read from the newest on',
     '/api/v2/communities/{community_id}/announcements': 'few, and read from the newest on',
@@ -85,7 +93,7 @@ describe('the console', { skip }, () => {
       sign_up: 'open',
       live_scopes: ['accounts:read'],
     });
-    const askQuestion = async () => {
+    const joinAndAsk = async () => {
       const email = 'dora@partner.example';
       const link = await mailedLink(console_, {
         community: 'partners',
@@ -97,8 +105,23 @@ describe('the console', { skip }, () => {
         title: 'How long is a key good?',
         text: 'And can it be longer?',
       });
+      await getReady(visit, console_);
+      const live = await askAs(visit, console_, '/api/v2/portal/live-requests', {
+        name: 'Ledgerly',
+        purpose: 'To show balances to their owners.',
+        scopes: ['accounts:read'],
+        contact_email: email,
+        webhooks: 'not_needed',
+      });
       await visit.context.close();
-      return Value.Parse(Thing, asked).id;
+      return { question: Value.Parse(Thing, asked).id, live_request: Value.Parse(Thing, live).id };
+    };
+    const joined = await joinAndAsk();
+    const { publicKey } = await generateKeyPair('ES256', { extractable: true });
+    const device = {
+      label: 'till 3',
+      public_key: await exportJWK(publicKey),
+      permissions: ['accounts:read'],
     };
     const application = {
       name: 'Ledgerly',
@@ -125,7 +148,10 @@ describe('the console', { skip }, () => {
       })}`,
       message: `messages/${await firstOf('/api/v2/notifications/messages')}`,
       community: `communities/${community_id}`,
-      question: `communities/${community_id}/questions/${await askQuestion()}`,
+      question: `communities/${community_id}/questions/${joined.question}`,
+      organisation: `organisations/${await firstOf('/api/v2/organisations')}`,
+      live_request: `live-requests/${joined.live_request}`,
+      device: `devices/${await make('/api/v2/devices', device)}`,
       held_event: `held-events/${heldEvent.consumer}/${heldEvent.event_id}`,
     };
   }

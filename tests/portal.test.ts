@@ -83,6 +83,11 @@ const exceptions: Exceptions = {
     '/event-types/:type': aboutTheApi,
     '/errors/:code': aboutTheApi,
   },
+  rows: {
+    '/api/v2/accounts': 'is of the sandbox, where whoever wants more asks the API',
+    '/api/v2/self/inbox': 'what one was told, and is never changed',
+    '/api/v2/usage/requests': 'what was asked, and is never changed',
+  },
   filters: {},
 };
 

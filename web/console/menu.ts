@@ -155,6 +155,9 @@ const pageOfId: Place['pageOfId'] = {
   tpl: (id) => `/templates/${id}`,
   pcl: (id) => `/periods/${id}`,
   com: (id) => `/communities/${id}`,
+  org: (id) => `/organisations/${id}`,
+  lrq: (id) => `/live-requests/${id}`,
+  dev: (id) => `/devices/${id}`,
   rcp: (id) => `/recipients/${id}`,
 };
 

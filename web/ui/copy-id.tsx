@@ -7,8 +7,10 @@ import { useUiWords } from './ui-words.ts';
 export function CopyId({ id, to, short = false }: { id: string; to?: string; short?: boolean }) {
   const t = useUiWords();
   const shown = short ? `${id.slice(0, id.indexOf('_') + 1)}…${id.slice(-6)}` : id;
+  // What is put together of an id and more has more than a line on a phone.
+  const isLong = shown.length > 32;
   const text = (
-    <Code title={id} style={{ whiteSpace: 'nowrap' }}>
+    <Code title={id} style={isLong ? { overflowWrap: 'anywhere' } : { whiteSpace: 'nowrap' }}>
       {shown}
     </Code>
   );

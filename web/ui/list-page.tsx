@@ -168,7 +168,7 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
   const filtersUsed = Object.keys(asked).length + lookedFor.length;
   const isFiltered = filtersUsed > 0;
   return (
-    <Stack gap="xs" data-list={path}>
+    <Stack gap="xs" data-list={path} data-leads={to === undefined ? 'nowhere' : 'on'}>
       <Group gap="xs" align="flex-end" data-filters={filters.length}>
         {filters.length > 0 && (
           <Button
@@ -262,6 +262,8 @@ export function List<Path extends ListPath>(props: ListProps<Path>) {
                 onRowClick: ({ record, event }: { record: RowOf<Path>; event: React.MouseEvent }) => {
                   // A link or a button in the row leads elsewhere, and selected text is read.
                   if (event.target instanceof Element && event.target.closest('a, button') !== null) return;
+                  // A dialog that a button of the row opened is elsewhere on the screen, and of the row to React alone.
+                  if (event.target instanceof Node && !event.currentTarget.contains(event.target)) return;
                   if (getSelection()?.isCollapsed === false) return;
                   void navigate(to(record));
                 },

@@ -1,19 +1,15 @@
-import { useQueryClient } from '@tanstack/react-query';
-import { Plus, Power } from 'lucide-react';
-import { act } from '../../api/act.ts';
-import { getTagged } from '../../api/client.ts';
+import { Plus } from 'lucide-react';
 import { useAccessWords } from '../../ui/access/access-words.ts';
 import { AccessStatus } from '../../ui/access/status.tsx';
-import { ActButton, FormButton } from '../../ui/act-button.tsx';
+import { FormButton } from '../../ui/act-button.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
+import { DeviceActs } from './device-acts.tsx';
 import { DeviceDialog } from './device-dialog.tsx';
 import { useDeviceWords } from './device-words.ts';
 
 const states = ['active', 'disabled'] as const;
-
-const PATH = '/api/v2/devices/{device_id}';
 
 export function Page() {
   const t = useAccessWords();
@@ -25,6 +21,7 @@ export function Page() {
       path="/api/v2/devices"
       permission="devices:read"
       keyOf={({ id }) => id}
+      to={({ id }) => `/devices/${id}`}
       empty={t('no_devices')}
       actions={
         <FormButton permission="devices:edit" label={d('register')} icon={<Plus size={14} />} isPrimary>
@@ -44,7 +41,7 @@ export function Page() {
           name: 'id',
           title: t('id'),
           value: ({ id }) => id,
-          show: ({ id }) => <CopyId id={id} short />,
+          show: ({ id }) => <CopyId id={id} to={`/devices/${id}`} short />,
           wide: true,
         },
         {
@@ -79,40 +76,9 @@ export function Page() {
           name: 'acts',
           title: t('acts'),
           value: () => undefined,
-          show: (device) => <PowerButton device={device} />,
+          show: (device) => <DeviceActs device={device} />,
         },
       ]}
-    />
-  );
-}
-
-function PowerButton({
-  device,
-}: {
-  device: { id: string; label: string; status: 'active' | 'disabled'; updated_at: string };
-}) {
-  const t = useAccessWords();
-  const queries = useQueryClient();
-  const ids = { device_id: device.id };
-  const isActive = device.status === 'active';
-  const body = { status: isActive ? ('disabled' as const) : ('active' as const) };
-  return (
-    <ActButton
-      permission="devices:edit"
-      icon={<Power size={14} />}
-      title={`${t(isActive ? 'disable' : 'enable')}: ${device.label}`}
-      verb={t(isActive ? 'disable' : 'enable')}
-      consequence={t(isActive ? 'disable_device_consequence' : 'enable_device_consequence')}
-      {...(isActive ? { danger: 'undoable' } : {})}
-      run={async (key) => {
-        // Only the state is changed, whatever else of it changed since the list was read.
-        const { etag } = await queries.fetchQuery({
-          queryKey: ['device', device.id, key],
-          queryFn: () => getTagged(PATH, { ids }),
-        });
-        return act('patch', PATH, { ids, key, body, if_match: etag });
-      }}
-      call={{ method: 'PATCH', path: PATH, ids, body }}
     />
   );
 }

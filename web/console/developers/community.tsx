@@ -1,5 +1,5 @@
 /** A community of developers: what is announced to it, what it asks, and its terms. */
-import { Badge, Stack, Tabs, Text, Textarea, TextInput } from '@mantine/core';
+import { Badge, Group, Stack, Tabs, Text, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Megaphone, Undo2 } from 'lucide-react';
 import { useState } from 'react';
@@ -146,21 +146,26 @@ function Announcements({ community_id }: { community_id: string }) {
           value: ({ withdrawn_at }) => withdrawn_at,
           show: ({ id, title, withdrawn_at }) => {
             const ids = { community_id, announcement_id: id };
-            return withdrawn_at === undefined ? (
-              <ActButton
-                permission="communities:edit"
-                icon={<Undo2 size={14} />}
-                title={`${t('withdraw')}: ${title}`}
-                verb={t('withdraw')}
-                consequence={t('withdraw_consequence')}
-                danger={{ final: 'communities:edit' }}
-                run={() => act('post', withdraw, { ids })}
-                call={{ method: 'POST', path: withdraw, ids }}
-              />
-            ) : (
-              <Badge size="sm" variant="light" color="gray">
-                {t('withdrawn')}
-              </Badge>
+            return (
+              <Group gap={6} wrap="nowrap">
+                {withdrawn_at === undefined ? (
+                  <ActButton
+                    permission="communities:edit"
+                    icon={<Undo2 size={14} />}
+                    title={`${t('withdraw')}: ${title}`}
+                    verb={t('withdraw')}
+                    consequence={t('withdraw_consequence')}
+                    danger={{ final: 'communities:edit' }}
+                    run={() => act('post', withdraw, { ids })}
+                    call={{ method: 'POST', path: withdraw, ids }}
+                  />
+                ) : (
+                  <Badge size="sm" variant="light" color="gray">
+                    {t('withdrawn')}
+                  </Badge>
+                )}
+                <HistoryButton subject={id} named={title} />
+              </Group>
             );
           },
         },

@@ -1,13 +1,10 @@
 /** Partners whose developers came by a portal, and whether they are let in. */
-import { Group } from '@mantine/core';
-import { act } from '../../api/act.ts';
-import { ActButton } from '../../ui/act-button.tsx';
-import type { Danger } from '../../ui/can-it-be-undone.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Moment } from '../../ui/figures.tsx';
 import { ListPage } from '../../ui/list-page.tsx';
-import { ReasonButton, Standing } from './decision.tsx';
+import { Standing } from './decision.tsx';
 import { useDevelopersWords } from './developers-words.ts';
+import { OrganisationActs } from './organisation-acts.tsx';
 
 const states = ['pending', 'active', 'suspended', 'rejected'] as const;
 
@@ -20,6 +17,7 @@ export function Page() {
       path="/api/v2/organisations"
       permission="organisations:read"
       keyOf={({ id }) => id}
+      to={({ id }) => `/organisations/${id}`}
       filters={[
         {
           name: 'status',
@@ -33,7 +31,7 @@ export function Page() {
           name: 'id',
           title: t('id'),
           value: ({ id }) => id,
-          show: ({ id }) => <CopyId id={id} short />,
+          show: ({ id }) => <CopyId id={id} to={`/organisations/${id}`} short />,
           wide: true,
         },
         {
@@ -59,57 +57,9 @@ export function Page() {
           name: 'acts',
           title: t('acts'),
           value: () => '',
-          show: ({ id, name, status }) => <Acts id={id} name={name} status={status} />,
+          show: ({ id, name, status }) => <OrganisationActs id={id} name={name} status={status} />,
         },
       ]}
     />
-  );
-}
-
-const APPROVE = '/api/v2/organisations/{organisation_id}/approve';
-const paths = {
-  reject: '/api/v2/organisations/{organisation_id}/reject',
-  suspend: '/api/v2/organisations/{organisation_id}/suspend',
-  resume: '/api/v2/organisations/{organisation_id}/resume',
-} as const;
-
-const dangers: Readonly<Record<keyof typeof paths, { danger?: Danger }>> = {
-  reject: { danger: { final: 'organisations:decide' } },
-  suspend: { danger: 'undoable' },
-  resume: {},
-};
-
-function Acts({ id, name, status }: { id: string; name: string; status: (typeof states)[number] }) {
-  const t = useDevelopersWords();
-  const ids = { organisation_id: id };
-  const withReason = (verb: keyof typeof paths, consequence: string) => (
-    <ReasonButton
-      permission="organisations:decide"
-      verb={t(verb)}
-      title={name}
-      consequence={consequence}
-      {...dangers[verb]}
-      run={(body) => act('post', paths[verb], { ids, body })}
-      call={(body) => ({ method: 'POST', path: paths[verb], ids, body })}
-    />
-  );
-  return (
-    <Group gap="xs" wrap="nowrap">
-      {status === 'pending' && (
-        <>
-          <ActButton
-            permission="organisations:decide"
-            title={`${t('approve')}: ${name}`}
-            verb={t('approve')}
-            consequence={t('approve_organisation_consequence')}
-            run={() => act('post', APPROVE, { ids })}
-            call={{ method: 'POST', path: APPROVE, ids }}
-          />
-          {withReason('reject', t('reject_organisation_consequence'))}
-        </>
-      )}
-      {status === 'active' && withReason('suspend', t('suspend_consequence'))}
-      {status === 'suspended' && withReason('resume', t('resume_consequence'))}
-    </Group>
   );
 }

@@ -262,6 +262,7 @@ export const useAccessWords = defineWords('access', {
     the_key: 'The key',
     the_secret: 'The secret',
     this_one: 'this one',
+    thumbprint: 'Fingerprint of the key',
     token_binding: 'Tokens are bound',
     token_binding_about:
       'To a key that the application proves to have, so that a stolen token is worth nothing.',
@@ -558,6 +559,7 @@ export const useAccessWords = defineWords('access', {
     the_key: 'A chave',
     the_secret: 'O segredo',
     this_one: 'este',
+    thumbprint: 'Impressão digital da chave',
     token_binding: 'Vínculo dos tokens',
     token_binding_about: 'A uma chave que a aplicação prova ter, para que um token roubado não valha nada.',
     trail_broken: 'A trilha não está íntegra',

@@ -1,4 +1,4 @@
-import { Anchor } from '@mantine/core';
+import { Anchor, Group } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { ShieldPlus } from 'lucide-react';
 import { Link } from 'react-router';
@@ -6,6 +6,7 @@ import { get } from '../../api/client.ts';
 import { FormButton } from '../act-button.tsx';
 import { CopyId } from '../copy-id.tsx';
 import { Moment } from '../figures.tsx';
+import { HistoryButton } from '../history.tsx';
 import { Labels } from '../labels.tsx';
 import { List, ListPage } from '../list-page.tsx';
 import { useMay } from '../self.tsx';
@@ -95,7 +96,12 @@ function useGrantList() {
         name: 'acts',
         title: t('acts'),
         value: () => undefined,
-        show: (grant) => <RevokeGrant grant={grant} name={grant.person_id} />,
+        show: (grant) => (
+          <Group gap={6} wrap="nowrap">
+            <RevokeGrant grant={grant} name={grant.person_id} />
+            <HistoryButton subject={grant.id} named={grant.role} />
+          </Group>
+        ),
       },
     ],
   };

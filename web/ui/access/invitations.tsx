@@ -5,6 +5,7 @@ import { act } from '../../api/act.ts';
 import { ActButton } from '../act-button.tsx';
 import { CopyId } from '../copy-id.tsx';
 import { Moment } from '../figures.tsx';
+import { HistoryButton } from '../history.tsx';
 import { ListPage } from '../list-page.tsx';
 import { ShownOnce } from '../shown-once.tsx';
 import { useAccessWords } from './access-words.ts';
@@ -72,10 +73,14 @@ export function Page() {
           name: 'acts',
           title: t('acts'),
           value: () => undefined,
-          show: ({ id, email, status }) =>
-            status === 'open' || status === 'expired' ? (
-              <InvitationActs id={id} email={email} isOpen={status === 'open'} />
-            ) : undefined,
+          show: ({ id, email, status }) => (
+            <Group gap={6}>
+              {(status === 'open' || status === 'expired') && (
+                <InvitationActs id={id} email={email} isOpen={status === 'open'} />
+              )}
+              <HistoryButton subject={id} named={email} />
+            </Group>
+          ),
         },
       ]}
     />

@@ -103,7 +103,7 @@ export function Frame() {
         {t('skip')}
       </a>
       <AppShell.Header>
-        <Group h="100%" px="sm" gap="sm" wrap="nowrap">
+        <Group h="100%" px="sm" gap="sm" wrap="nowrap" className="bar">
           <Burger
             opened={isMenuOpen}
             onClick={menuState.toggle}
@@ -253,7 +253,13 @@ function EnvironmentSwitch() {
     if (answer.ok) location.assign(base);
   };
   const badge = (
-    <Badge size="lg" radius="sm" variant={isLive ? 'filled' : 'light'} color={isLive ? 'red' : 'tide'}>
+    <Badge
+      size="lg"
+      radius="sm"
+      miw="max-content"
+      variant={isLive ? 'filled' : 'light'}
+      color={isLive ? 'red' : 'tide'}
+    >
       {t(environment)}
     </Badge>
   );

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, test } from 'node:test';
 import { Client } from 'pg';
 import { createKey } from '../../../platform/access/access.ts';
+import { formatId, newUuid } from '../../../platform/ids.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
 import { type Browser, GOOD_PASSWORD, newBrowser, signIn } from '../people/testing.ts';
 import {
@@ -239,6 +240,15 @@ test('live access is asked for when the checklist is done, and is no more than w
   assert.deepEqual([repeated.body.id, repeated.headers['idempotent-replayed']], [asked.body.id, 'true']);
 
   const decide = `/api/v2/live-requests/${asked.body.id}`;
+  const { organisation_id, ...seen } = await bank.get(decide);
+  assert.deepEqual([seen.status, seen.purpose], ['pending', liveRequest.purpose]);
+  const of = async (organisation: string) =>
+    (await bank.get(`/api/v2/live-requests?organisation_id=${organisation}`)).data.length;
+  assert.deepEqual([await of(organisation_id), await of(formatId('org', newUuid()))], [1, 0]);
+  assert.equal(
+    (await (await platform.newTenant('live')).ask('GET', decide)).body.code,
+    'live_request_not_found',
+  );
   // Who may decide and may not do it themselves gives nothing.
   const { key } = await bank.post('/api/v2/api-keys', {
     label: 'clerk',

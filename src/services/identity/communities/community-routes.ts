@@ -22,6 +22,7 @@ import {
   ApprovalRequest,
   approveLiveAccess,
   type Decided,
+  getLiveRequest,
   ListLiveRequestsQuery,
   type LiveAccess,
   LiveRequest,
@@ -276,6 +277,21 @@ export function communityRoutes(deciding: Deciding): FastifyPluginAsyncTypebox {
         },
       },
       async ({ caller, query }) => db.read(caller, (tx) => listLiveRequests(tx, caller, query)),
+    );
+
+    app.get(
+      '/api/v2/live-requests/:live_request_id',
+      {
+        config: { permission: 'live_access:read' },
+        schema: {
+          summary: 'What an organisation asks to do beyond its own sandbox',
+          tags,
+          params: RequestParams,
+          response: { 200: LiveRequest, ...refusals },
+        },
+      },
+      async ({ caller, params }) =>
+        db.read(caller, (tx) => getLiveRequest(tx, caller, uuidOf('lrq', params.live_request_id))),
     );
 
     async function tellOf(request: Parameters<typeof callOf>[0], { after }: Decided): Promise<void> {

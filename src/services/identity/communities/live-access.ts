@@ -105,7 +105,7 @@ function shown(row: Static<typeof Row>): LiveRequest {
 }
 
 /** @param organisation UUID of the one that asks, which sees no other's; undefined for the institution */
-async function getLiveRequest(
+export async function getLiveRequest(
   tx: Transaction,
   scope: Scope,
   uuid: string,
@@ -123,7 +123,10 @@ async function getLiveRequest(
   return shown(row);
 }
 
-const Filters = Type.Object({ status: Type.Optional(Status) }, { additionalProperties: false });
+const Filters = Type.Object(
+  { status: Type.Optional(Status), organisation_id: Type.Optional(Id('org')) },
+  { additionalProperties: false },
+);
 const Content = Type.Object(
   { filters: Filters, after: Type.String({ format: 'uuid' }) },
   { additionalProperties: false },
@@ -135,7 +138,11 @@ export const ListLiveRequestsQuery = Type.Object(
   { additionalProperties: false },
 );
 
-/** Requests, newest first: all of the scope, or those of an organisation. */
+/**
+ * Requests, newest first.
+ *
+ * @param organisation UUID of the one that asks, which sees no other's; undefined for the institution
+ */
 export async function listLiveRequests(
   tx: Transaction,
   scope: Scope,
@@ -146,18 +153,21 @@ export async function listLiveRequests(
     ...(limit === undefined ? {} : { limit }),
     ...(cursor === undefined ? {} : { cursor }),
   });
+  const { status, organisation_id } = page.filters;
   const rows = await tx.rows(
     Row,
     `select ${columns} ${from}
      where r.tenant_id = $1 and r.environment = $2 and ($3::uuid is null or r.id < $3)
        and ($4::text is null or r.status = $4) and ($5::uuid is null or r.organisation_id = $5)
-     order by r.id desc limit $6`,
+       and ($6::uuid is null or r.organisation_id = $6)
+     order by r.id desc limit $7`,
     [
       scope.tenant_id,
       scope.environment,
       page.after ?? null,
-      page.filters.status ?? null,
+      status ?? null,
       organisation ?? null,
+      organisation_id === undefined ? null : uuidOf('org', organisation_id),
       page.limit + 1,
     ],
   );
