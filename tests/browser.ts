@@ -1,7 +1,7 @@
 /** A real browser on the pages of a server, for tests that look at them as people do. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 
@@ -69,4 +69,26 @@ export async function assertNoOverflow(page: Page): Promise<void> {
     '({ scroll: document.documentElement.scrollWidth, inner: innerWidth })',
   );
   assert.ok(scroll <= inner, `${page.url()} is ${scroll} wide in a window of ${inner}`);
+}
+
+export interface Authenticator {
+  session: CDPSession;
+  id: string;
+}
+
+/** An authenticator of the device, which knows whoever holds it. */
+export async function addAuthenticator({ context, page }: Visit): Promise<Authenticator> {
+  const session = await context.newCDPSession(page);
+  await session.send('WebAuthn.enable');
+  const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  return { session, id: authenticatorId };
 }

@@ -9,7 +9,7 @@ import type { Page } from 'playwright-core';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { eventually, openReceiver, type Receiver, settings } from '../src/services/webhooks/testing.ts';
-import { openVisit, skip, type Visit } from './browser.ts';
+import { addAuthenticator, openVisit, skip, type Visit } from './browser.ts';
 import { assertUsable, type ConsoleTest, openConsole, openPage, picture, screenSizes } from './console.ts';
 
 import { askAs, comeIn, mailedLink, mailedPath, terms } from './developers.ts';
@@ -372,6 +372,26 @@ describe('the portal', { skip }, () => {
     await dialog.getByRole('button', { name: 'Confirm' }).click();
     await dialog.getByRole('button', { name: 'I have kept it' }).click();
     await main(page).getByRole('button', { name: 'Create an application' }).waitFor();
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test('a passkey is a second factor, too', async () => {
+    const email = 'paula@partner.example';
+    const link = await mailedLink(portal, { community: 'careful', email, organisation_name: 'Passkeys Ltd' });
+    const visit = await comeIn(portal, email, link);
+    const { page, context, complaints } = visit;
+    await addAuthenticator(visit);
+    await openPage(page, '/portal');
+    await main(page).getByRole('button', { name: 'Add a passkey' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('laptop');
+    await dialog.getByRole('button', { name: 'Add a passkey' }).click();
+    await page.getByRole('navigation').getByRole('link', { name: 'Home' }).waitFor();
+    await openPage(page, '/portal/me');
+    await main(page)
+      .getByRole('row', { name: /^laptop/ })
+      .waitFor();
     assert.deepEqual(complaints, []);
     await context.close();
   });

@@ -6,11 +6,19 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import { after, before, test } from 'node:test';
 import * as oauth from 'openid-client';
-import type { Browser, CDPSession, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { issuerOf } from '../src/services/identity/oauth/issuer.ts';
 import { GOOD_PASSWORD, newPerson } from '../src/services/identity/people/testing.ts';
 import { openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
-import { assertNoOverflow, desktop, launchBrowser, openVisit, phone, skip, type Visit } from './browser.ts';
+import {
+  addAuthenticator,
+  assertNoOverflow,
+  desktop,
+  launchBrowser,
+  openVisit,
+  phone,
+  skip,
+} from './browser.ts';
 
 /** Where pictures of the pages go, for whoever wants to look at them. */
 const pictures = process.env['PICTURES'];
@@ -54,28 +62,6 @@ const visit = (viewport = desktop, colorScheme: 'light' | 'dark' = 'light') =>
 
 async function picture(page: Page, name: string): Promise<void> {
   if (pictures !== undefined) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
-}
-
-interface Authenticator {
-  session: CDPSession;
-  id: string;
-}
-
-/** An authenticator of the device, which knows whoever holds it. */
-async function addAuthenticator({ context, page }: Visit): Promise<Authenticator> {
-  const session = await context.newCDPSession(page);
-  await session.send('WebAuthn.enable');
-  const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
-  return { session, id: authenticatorId };
 }
 
 async function signInWithPassword(page: Page, email: string): Promise<void> {

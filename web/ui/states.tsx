@@ -55,6 +55,15 @@ export function Refused({ error, retry }: { error: unknown; retry?: () => void }
               {t('retry')}
             </Button>
           )}
+          {problem?.code === 'session_not_fresh' && (
+            <Button
+              component="a"
+              variant="default"
+              href={`/identity/sign-in?next=${encodeURIComponent(`${location.pathname}${location.search}`)}`}
+            >
+              {t('sign_in_again')}
+            </Button>
+          )}
           {problem !== undefined && problem.request_id !== '' && <CopyId id={problem.request_id} />}
         </Group>
       </Stack>

@@ -3,9 +3,10 @@ import { Anchor, Group, Stack, Text, Title } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { send } from '../../api/client.ts';
 import { Section } from '../../ui/facts.tsx';
+import { AuthenticatorButton } from '../../ui/security/authenticator.tsx';
+import { AddPasskeyButton } from '../../ui/security/passkeys.tsx';
 import { useSelf } from '../../ui/self.tsx';
 import { useLiveWords } from './live-words.ts';
-import { SecondFactorButton } from './second-factor.tsx';
 
 export default function FactorFirst() {
   const t = useLiveWords();
@@ -24,7 +25,8 @@ export default function FactorFirst() {
       <Section>
         <Text size="sm">{t('factor_first_about', { organisation: tenant.name })}</Text>
         <Group>
-          <SecondFactorButton />
+          <AuthenticatorButton label={t('set_factor')} />
+          <AddPasskeyButton />
         </Group>
       </Section>
       <Anchor component="button" type="button" size="sm" ta="left" onClick={() => void leave()}>

@@ -18,14 +18,8 @@ export const useLiveWords = defineWords('portal-live', {
     set_factor: 'Set up a second factor',
     factor_first: 'First, a second factor',
     factor_first_about:
-      'The community of {{organisation}} asks for it before anything else: an authenticator app whose code you type when you sign in.',
+      'The community of {{organisation}} asks for it before anything else: an authenticator app whose code you type when you sign in, or a passkey.',
     sign_out: 'Sign out',
-    factor_about:
-      'Add this secret to an authenticator app, and type the code that it shows. You are asked for one each time you sign in.',
-    code: 'Code of the app',
-    confirm: 'Confirm',
-    recovery_codes_about:
-      'These codes are shown only now. Each signs you in once, if you lose the app: keep them where it is not.',
     try_it: 'Make a transfer',
     terms: 'Terms, version {{version}}',
     accept: 'Accept',
@@ -82,14 +76,8 @@ export const useLiveWords = defineWords('portal-live', {
     set_factor: 'Configurar um segundo fator',
     factor_first: 'Primeiro, um segundo fator',
     factor_first_about:
-      'A comunidade de {{organisation}} o pede antes de tudo: um aplicativo autenticador cujo código você digita ao entrar.',
+      'A comunidade de {{organisation}} o pede antes de tudo: um aplicativo autenticador cujo código você digita ao entrar, ou uma passkey.',
     sign_out: 'Sair',
-    factor_about:
-      'Adicione este segredo a um aplicativo autenticador, e digite o código que ele mostra. Ele será pedido cada vez que você entrar.',
-    code: 'Código do aplicativo',
-    confirm: 'Confirmar',
-    recovery_codes_about:
-      'Estes códigos só são mostrados agora. Cada um serve para entrar uma vez, se você perder o aplicativo: guarde-os em outro lugar.',
     try_it: 'Fazer uma transferência',
     terms: 'Termos, versão {{version}}',
     accept: 'Aceitar',

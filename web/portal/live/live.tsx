@@ -27,13 +27,13 @@ import { ApiCallButton } from '../../ui/api-call.tsx';
 import { CopyId } from '../../ui/copy-id.tsx';
 import { Section } from '../../ui/facts.tsx';
 import { Moment } from '../../ui/figures.tsx';
+import { AuthenticatorButton } from '../../ui/security/authenticator.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { ShownOnce } from '../../ui/shown-once.tsx';
 import { Empty, Loading, Refused } from '../../ui/states.tsx';
 import { type PortalSelf, usePortalSelf } from '../community/portal-self.ts';
 import { Prose } from '../explore/prose.tsx';
 import { useLiveWords } from './live-words.ts';
-import { SecondFactorButton } from './second-factor.tsx';
 
 type LiveApplication = BodyOf<'/api/v2/portal/live-applications'>['data'][number];
 type Item = PortalSelf['checklist'][number]['item'];
@@ -161,7 +161,7 @@ function ToDo({ item, portal }: { item: Item; portal: PortalSelf }) {
     );
   }
   if (item === 'second_factor') {
-    return <SecondFactorButton />;
+    return <AuthenticatorButton label={t('set_factor')} />;
   }
   if (item === 'sandbox_used') {
     return (

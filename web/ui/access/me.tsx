@@ -9,6 +9,7 @@ import { ApiCallButton } from '../api-call.tsx';
 import { CopyId } from '../copy-id.tsx';
 import { Facts, Section } from '../facts.tsx';
 import { Moment } from '../figures.tsx';
+import { Security } from '../security/security.tsx';
 import { useMay, useSelf } from '../self.tsx';
 import { IdLink } from '../shell/id-link.tsx';
 import { Empty, Loading, Refused } from '../states.tsx';
@@ -47,6 +48,7 @@ export function Page() {
           ]}
         />
       </Section>
+      {self.principal.kind === 'person' && <Security />}
       <OwnSessions />
       <OwnLimits />
       <Consents />

@@ -2,19 +2,19 @@
 import { Button, Code, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
+import { encode } from 'uqr';
 import { send } from '../../api/client.ts';
-import { CopyId } from '../../ui/copy-id.tsx';
-import { Refused } from '../../ui/states.tsx';
-import { useUiWords } from '../../ui/ui-words.ts';
-import { useLiveWords } from './live-words.ts';
+import { CopyId } from '../copy-id.tsx';
+import { Refused } from '../states.tsx';
+import { useUiWords } from '../ui-words.ts';
+import { useSecurityWords } from './security-words.ts';
 
 interface Enrolment {
   secret: string;
   uri: string;
 }
 
-export function SecondFactorButton() {
-  const t = useLiveWords();
+export function AuthenticatorButton({ label }: { label: string }) {
   const [enrolment, setEnrolment] = useState<Enrolment>();
   const beginning = useMutation({
     mutationFn: async () => {
@@ -27,18 +27,40 @@ export function SecondFactorButton() {
   return (
     <>
       <Button variant="default" loading={beginning.isPending} onClick={() => beginning.mutate()}>
-        {t('set_factor')}
+        {label}
       </Button>
       {beginning.isError && <Refused error={beginning.error} />}
       {enrolment !== undefined && (
-        <ConfirmDialog enrolment={enrolment} onClose={() => setEnrolment(undefined)} />
+        <ConfirmDialog title={label} enrolment={enrolment} onClose={() => setEnrolment(undefined)} />
       )}
     </>
   );
 }
 
-function ConfirmDialog({ enrolment, onClose }: { enrolment: Enrolment; onClose: () => void }) {
-  const t = useLiveWords();
+/** A picture for the camera of a telephone; dark on white whatever the colours of the page are, as scanners expect it. */
+function QrCode({ text, label }: { text: string; label: string }) {
+  const { size, data } = encode(text, { border: 2 });
+  const path = data
+    .flatMap((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : '')))
+    .join('');
+  return (
+    <svg viewBox={`0 0 ${size} ${size}`} width={180} height={180} role="img" aria-label={label}>
+      <rect width={size} height={size} fill="#ffffff" />
+      <path d={path} fill="#000000" shapeRendering="crispEdges" />
+    </svg>
+  );
+}
+
+function ConfirmDialog({
+  title,
+  enrolment,
+  onClose,
+}: {
+  title: string;
+  enrolment: Enrolment;
+  onClose: () => void;
+}) {
+  const t = useSecurityWords();
   const words = useUiWords();
   const queries = useQueryClient();
   const [code, setCode] = useState('');
@@ -67,7 +89,7 @@ function ConfirmDialog({ enrolment, onClose }: { enrolment: Enrolment; onClose: 
     <Modal
       opened
       onClose={close}
-      title={t('set_factor')}
+      title={title}
       closeOnClickOutside={false}
       closeButtonProps={{ 'aria-label': words('close') }}
     >
@@ -84,7 +106,11 @@ function ConfirmDialog({ enrolment, onClose }: { enrolment: Enrolment; onClose: 
       ) : (
         <form onSubmit={submit}>
           <Stack gap="sm">
-            <Text size="sm">{t('factor_about')}</Text>
+            <Text size="sm">{t('authenticator_about')}</Text>
+            <Group justify="center">
+              <QrCode text={enrolment.uri} label={t('qr_code')} />
+            </Group>
+            <Text size="sm">{t('secret_about')}</Text>
             <CopyId id={enrolment.secret} />
             <TextInput
               label={t('code')}
