@@ -16,11 +16,12 @@ import { HistoryButton } from '../../ui/history.tsx';
 import { List } from '../../ui/list-page.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
+import { Appearance } from './appearance.tsx';
 import { EditCommunity } from './communities.tsx';
 import { useDevelopersWords } from './developers-words.ts';
 
 const PATH = '/api/v2/communities/{community_id}';
-const tabs = ['announcements', 'questions', 'terms'] as const;
+const tabs = ['announcements', 'questions', 'terms', 'appearance'] as const;
 
 export function Page() {
   return (
@@ -85,6 +86,9 @@ function CommunityPage() {
               {community.terms.text}
             </Text>
           </Section>
+        </Tabs.Panel>
+        <Tabs.Panel value="appearance" pt="sm">
+          <Appearance community={community} />
         </Tabs.Panel>
       </Tabs>
     </Stack>
