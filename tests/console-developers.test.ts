@@ -166,7 +166,7 @@ describe('developers in the console', { skip }, () => {
     });
     const { id } = await communityOf('drawn');
     const { page, context, complaints } = await console_.signIn('alice');
-    const on = `/console/communities/${id}?tab=appearance`;
+    const on = `/console/communities/${id}?tab=brand`;
     await openPage(page, on);
     await main(page).getByText('There is none').waitFor();
     await button(page, 'Upload logo').click();

@@ -42,9 +42,12 @@ export async function readLogoFile(file: File): Promise<LogoFile> {
   if (Math.min(width, height) < LEAST_PIXELS || Math.max(width, height) > MOST_PIXELS) {
     throw new UnfitLogo('logo_wrong_size', { width, height });
   }
-  const url = await addressOf(file);
-  return { content_type, url, data: url.slice(url.indexOf(',') + 1), width, height, bytes };
+  const data = base64Of(new Uint8Array(await file.arrayBuffer()));
+  return { content_type, url: `data:${content_type};base64,${data}`, data, width, height, bytes };
 }
+
+const base64Of = (bytes: Uint8Array): string =>
+  btoa(Array.from(bytes, (byte) => String.fromCodePoint(byte)).join(''));
 
 async function sizeOf(file: File): Promise<{ width: number; height: number }> {
   try {
@@ -55,13 +58,4 @@ async function sizeOf(file: File): Promise<{ width: number; height: number }> {
   } catch {
     throw new UnfitLogo('logo_broken');
   }
-}
-
-function addressOf(file: File): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(reader.error ?? new UnfitLogo('logo_broken'));
-    reader.readAsDataURL(file);
-  });
 }

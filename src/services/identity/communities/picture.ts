@@ -6,10 +6,8 @@ import { crc32 } from 'node:zlib';
 import { PNG } from 'image-size/types/png';
 import { WEBP } from 'image-size/types/webp';
 
-export type PictureType = 'image/png' | 'image/webp';
-
 export interface Picture {
-  content_type: PictureType;
+  content_type: 'image/png' | 'image/webp';
   /** Pixels. */
   width: number;
   height: number;

@@ -17,7 +17,7 @@ const PATH = '/api/v2/communities/{community_id}/logo';
 const sizes = [24, 36, 56, 96] as const;
 type Community = BodyOf<'/api/v2/communities/{community_id}'>;
 
-export function Appearance({ community }: { community: Community }) {
+export function CommunityBrand({ community }: { community: Community }) {
   const t = useDevelopersWords();
   const { logo, brand } = community;
   const ids = { community_id: community.id };
