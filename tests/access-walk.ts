@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Client } from 'pg';
 import { formatId, newUuid, parseId } from '../src/platform/ids.ts';
+import { png } from '../src/services/identity/communities/testing.ts';
 import { newPerson } from '../src/services/identity/people/testing.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../src/testing.ts';
 
@@ -169,6 +170,8 @@ export async function openWalk(): Promise<Walk> {
   });
   const said = { title: MARK, text: MARK };
   const announcement = await owner.post(`/api/v2/communities/${community.id}/announcements`, said);
+  const logo = { content_type: 'image/png', data: png(32).toString('base64') };
+  await owner.ask('PUT', `/api/v2/communities/${community.id}/logo`, logo, { 'if-match': '*' });
   const joined = { organisation: newUuid(), question: newUuid(), live_request: newUuid() };
   const at = [owner.scope.tenant_id, parseId('com', community.id), joined.organisation, MARK];
   await superuser.query(
@@ -308,6 +311,7 @@ const bodies: Record<string, object> = {
   accept: { answer_id: formatId('ans', newUuid()) },
   hide: { reason: 'mine' },
   keys: { label: 'mine' },
+  logo: { content_type: 'image/png', data: png(16).toString('base64') },
 };
 /** Routes that tell callers of themselves, whatever they may do. */
 export const forEveryCaller = new Set([

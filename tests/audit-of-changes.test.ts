@@ -15,6 +15,7 @@ import {
   liveRequest,
   newCommunity,
   newDeveloper,
+  png,
   signUp,
 } from '../src/services/identity/communities/testing.ts';
 import { newPerson } from '../src/services/identity/people/testing.ts';
@@ -331,6 +332,12 @@ test('communities, what is said in them, and what their organisations are given'
     [opened.subject, Object(opened.before).sign_up, Object(opened.after).sign_up],
     [community.id, 'closed', 'open'],
   );
+  const logo = { content_type: 'image/png', data: png().toString('base64') };
+  const { told: put } = await changes('changes', 'PUT', `${at}/logo`, logo, { by });
+  const { told: taken } = await changes('changes', 'DELETE', `${at}/logo`, undefined, { by });
+  const [{ logo: stored }, { logo: lost }] = [Object(put.after), Object(taken.before)];
+  assert.deepEqual([put.subject, taken.subject, stored], [community.id, community.id, lost]);
+  assert.deepEqual([stored.width, typeof stored.sha256, stored.data], [64, 'string', undefined]);
   const said = { title: 'Maintenance', text: 'On Sunday' };
   const { body: announcement } = await changes('makes', 'POST', `${at}/announcements`, said, { by });
   const withdrawing = `${at}/announcements/${announcement.id}/withdraw`;

@@ -4,8 +4,17 @@ import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { skip, type Visit } from './browser.ts';
-import { assertUsable, type ConsoleTest, lookAt, openConsole, openPage } from './console.ts';
+import { png } from '../src/services/identity/communities/testing.ts';
+import { openVisit, skip, type Visit } from './browser.ts';
+import {
+  assertUsable,
+  type ConsoleTest,
+  lookAt,
+  openConsole,
+  openPage,
+  picture,
+  screenSizes,
+} from './console.ts';
 import { askAs, comeIn, getReady, mailedLink, mailedPath, terms, verify } from './developers.ts';
 
 const ListOf = <Row extends TSchema>(row: Row) => Type.Object({ data: Type.Array(row) });
@@ -56,6 +65,17 @@ describe('developers in the console', { skip }, () => {
 
   const main = (page: Page) => page.getByRole('main');
   const button = (page: Page, name: string) => main(page).getByRole('button', { name, exact: true });
+
+  /** That a picture was loaded, and fills no more than its square. */
+  async function assertShows(page: Page, name: string): Promise<void> {
+    await main(page).getByRole('img', { name, exact: true }).waitFor();
+    const shown: unknown = await page.evaluate(`(async () => {
+      const picture = document.querySelector('main img[alt="${name}"]');
+      await picture.decode();
+      return [picture.naturalWidth > 0, picture.clientWidth === picture.clientHeight];
+    })()`);
+    assert.deepEqual(shown, [true, true]);
+  }
 
   async function list<Row extends TSchema>(row: Row, path: string): Promise<Static<Row>[]> {
     const { data } = Value.Parse(ListOf(row), await console_.ask('GET', path));
@@ -131,6 +151,73 @@ describe('developers in the console', { skip }, () => {
     await page.getByRole('row', { name: /Fintechs of Brazil/ }).waitFor();
     const edited = await communityOf('fintechs');
     assert.deepEqual(edited, { id, ...made, name: 'Fintechs of Brazil', live_scopes: ['accounts:read'] });
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test('a logo is looked at, uploaded, shown by the portal under its policy, and removed', async () => {
+    await console_.ask('POST', '/api/v2/communities', {
+      slug: 'drawn',
+      name: 'Drawn',
+      terms,
+      sign_up: 'open',
+      listed: true,
+      brand: { primary_color: '#7a1fa2' },
+    });
+    const { id } = await communityOf('drawn');
+    const { page, context, complaints } = await console_.signIn('alice');
+    const on = `/console/communities/${id}?tab=brand`;
+    await openPage(page, on);
+    await main(page).getByText('There is none').waitFor();
+    await button(page, 'Upload logo').click();
+    const dialog = page.getByRole('dialog');
+    const confirm = dialog.getByRole('button', { name: 'Upload logo' });
+    const file = dialog.getByRole('button', { name: 'Picture', exact: true });
+    const choose = async (name: string, mimeType: string, buffer: Buffer) => {
+      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), file.click()]);
+      await chooser.setFiles({ name, mimeType, buffer });
+    };
+    for (const [name, type, bytes, said] of [
+      ['logo.svg', 'image/svg+xml', Buffer.from('<svg/>'), 'neither PNG nor WebP'],
+      ['heavy.png', 'image/png', Buffer.alloc(65_537), 'This file has 64.1 KiB'],
+      ['broken.png', 'image/png', Buffer.from('<html>'), 'cannot be read'],
+      ['small.png', 'image/png', png(8), '8×8 pixels'],
+    ] as const) {
+      await choose(name, type, bytes);
+      await dialog.getByText(said).waitFor();
+      assert.equal(await confirm.isDisabled(), true, name);
+    }
+    await assertUsable(page);
+    await choose('logo.png', 'image/png', png(256));
+    await dialog.getByText('As pages show it').waitFor();
+    assert.equal(await dialog.getByText('pixels; each side').count(), 0);
+    await assertUsable(page);
+    await picture(page, 'logo-dialog-1440-light');
+    await decide(page, 'Upload logo');
+    await assertShows(page, 'Logo of Drawn');
+    for (const size of ['desktop', 'phone'] as const) {
+      const visit = await console_.signIn('alice', { size });
+      await lookAt(visit.page, on, 'logo-console');
+      await visit.context.close();
+      const guest = await openVisit(console_.browser, console_.server.url, { viewport: screenSizes[size] });
+      for (const [path, name] of [
+        ['/portal', 'logo-front'],
+        ['/portal/drawn', 'logo-community'],
+      ] as const) {
+        await lookAt(guest.page, path, name);
+        await assertShows(guest.page, 'Drawn');
+      }
+      assert.deepEqual(guest.complaints, []);
+      await guest.context.close();
+    }
+
+    await button(page, 'Remove logo').click();
+    await dialog.getByText('it can be put back by uploading it again').waitFor();
+    await decide(page, 'Remove logo');
+    await main(page).getByText('There is none').waitFor();
+    // The letter again.
+    await openPage(page, '/portal/drawn');
+    await main(page).locator('svg').filter({ hasText: 'D' }).waitFor();
     assert.deepEqual(complaints, []);
     await context.close();
   });

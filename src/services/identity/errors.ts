@@ -59,6 +59,23 @@ export const refuse = defineProblems({
     meaning:
       'The `slug` of a community is in the address of its portal, hence unique in the whole installation.',
   },
+  logo_not_found: {
+    status: 404,
+    title: 'No logo',
+    meaning: 'The community has no logo.',
+  },
+  logo_not_good: {
+    status: 422,
+    title: 'The file is no logo',
+    meaning:
+      'A logo is one whole PNG or WebP, of the type that is said, in base64. It is not animated, not cut off, and nothing is behind its end. Save it anew as PNG or WebP and send it again. SVG is not taken, since it can hold scripts.',
+  },
+  logo_size_not_good: {
+    status: 422,
+    title: 'The logo is too large or too small',
+    meaning:
+      'A logo has at most 65,536 bytes and 1024×1024 pixels, and at least 16×16. Make it smaller or larger and send it again.',
+  },
   no_community: {
     status: 404,
     title: 'Of no community',

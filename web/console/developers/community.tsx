@@ -16,11 +16,12 @@ import { HistoryButton } from '../../ui/history.tsx';
 import { List } from '../../ui/list-page.tsx';
 import { Permitted } from '../../ui/self.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
+import { CommunityBrand } from './brand.tsx';
 import { EditCommunity } from './communities.tsx';
 import { useDevelopersWords } from './developers-words.ts';
 
 const PATH = '/api/v2/communities/{community_id}';
-const tabs = ['announcements', 'questions', 'terms'] as const;
+const tabs = ['announcements', 'questions', 'terms', 'brand'] as const;
 
 export function Page() {
   return (
@@ -61,7 +62,7 @@ function CommunityPage() {
       >
         <Tabs.List>
           {tabs.map((name) => (
-            <Tabs.Tab key={name} value={name}>
+            <Tabs.Tab key={name} value={name} px={{ base: 8, xs: 'md' }}>
               {t(name)}
             </Tabs.Tab>
           ))}
@@ -85,6 +86,9 @@ function CommunityPage() {
               {community.terms.text}
             </Text>
           </Section>
+        </Tabs.Panel>
+        <Tabs.Panel value="brand" pt="sm">
+          <CommunityBrand community={community} />
         </Tabs.Panel>
       </Tabs>
     </Stack>

@@ -1,8 +1,13 @@
+import { LogoPicture, usePicture } from '../../ui/logo-picture.tsx';
 import type { Community } from '../community/portal-self.ts';
 import { nameOf } from '../community/portal-self.ts';
 
-/** The colour of an institution and its first letter: pictures of others are not loaded. */
+/** The logo of a community, else its colour and its first letter. Pictures of other sites are not loaded. */
 export function BrandMark({ community, size = 36 }: { community: Community; size?: number }) {
+  const { shown, fail } = usePicture(community.logo?.url);
+  if (shown !== undefined) {
+    return <LogoPicture url={shown} alt={nameOf(community)} size={size} onFailed={fail} />;
+  }
   const color = community.brand.primary_color ?? '#14636f';
   return (
     <svg

@@ -13,7 +13,7 @@ import { once } from '../../../platform/once.ts';
 import { refuse } from '../errors.ts';
 import { assertMayAssign, PlanName } from '../plans.ts';
 import { assertHolds } from '../roles/holding.ts';
-import { Brand } from '../tenants/tenants.ts';
+import { Brand, LogoUrl } from '../tenants/tenants.ts';
 
 const Slug = Type.String({
   pattern: '^[a-z][a-z0-9-]{1,62}$',
@@ -53,10 +53,38 @@ const LiveScopes = Type.Array(Type.String({ pattern: PERMISSION_PATTERN, example
     'Permissions, or patterns of them, that its applications may be given beyond their own sandbox',
 });
 
+/** The same as that of a tenant; a page of a community loads no picture from elsewhere. */
+const CommunityBrand = Type.Object(
+  {
+    ...Brand.properties,
+    logo_url: Type.Optional(
+      Type.String({
+        ...LogoUrl,
+        description: 'https only. Kept for others to use: pages show the stored logo only (`PUT …/logo`)',
+      }),
+    ),
+  },
+  { additionalProperties: false, description: 'How the community appears on pages' },
+);
+const LogoType = Type.Enum(['image/png', 'image/webp']);
+export const Logo = Type.Object(
+  {
+    url: Type.String({
+      description: 'Path at this installation, for everybody; another for each picture',
+      examples: ['/identity/communities/partners/logo?v=4a9c1fd04c3e'],
+    }),
+    content_type: LogoType,
+    width: Type.Integer({ description: 'Pixels' }),
+    height: Type.Integer({ description: 'Pixels' }),
+    bytes: Type.Integer({ description: 'Length of the file' }),
+  },
+  { description: 'Absent where there is none' },
+);
+
 const settings = {
   name: Name,
   description: Description,
-  brand: Brand,
+  brand: CommunityBrand,
   sign_up: SignUp,
   email_domains: EmailDomains,
   terms: Terms,
@@ -73,7 +101,7 @@ export const CommunityRequest = Type.Object(
     name: settings.name,
     terms: settings.terms,
     description: Type.Optional(Description),
-    brand: Type.Optional(Brand),
+    brand: Type.Optional(CommunityBrand),
     sign_up: Type.Optional(SignUp),
     email_domains: Type.Optional(EmailDomains),
     apis: Type.Optional(Apis),
@@ -98,6 +126,7 @@ export const Community = Type.Object({
       'Where its applications are given access: `live`, or the sandbox of the institution to try it out',
   }),
   ...settings,
+  logo: Type.Optional(Logo),
   created_at: Type.String(),
   created_by: Type.String(),
   updated_at: Type.String(),
@@ -110,7 +139,8 @@ export const PublicCommunity = Type.Object({
   name: Type.String(),
   description: Type.String(),
   institution: Type.String({ description: 'Who hosts it' }),
-  brand: Brand,
+  brand: CommunityBrand,
+  logo: Type.Optional(Logo),
   sign_up: SignUp,
   second_factor: SecondFactor,
   email_domains: EmailDomains,
@@ -121,13 +151,22 @@ export const PublicCommunity = Type.Object({
 export type PublicCommunity = Static<typeof PublicCommunity>;
 
 const Kind = Type.Enum(['key', 'person', 'application', 'service', 'device']);
+const StoredLogo = Type.Object({
+  sha256: Type.String({ description: 'Hexadecimal' }),
+  content_type: LogoType,
+  width: Type.Integer(),
+  height: Type.Integer(),
+  bytes: Type.Integer(),
+});
+type StoredLogo = Static<typeof StoredLogo>;
 const Row = Type.Object({
   id: Type.String(),
   slug: Type.String(),
   environment: Type.Enum(['sandbox', 'live']),
   name: Type.String(),
   description: Type.String(),
-  brand: Brand,
+  brand: CommunityBrand,
+  logo: Type.Union([StoredLogo, Type.Null()]),
   sign_up: SignUp,
   email_domains: Type.Array(Type.String()),
   terms_version: Type.String(),
@@ -147,27 +186,46 @@ const Row = Type.Object({
 
 const columns = `c.id, c.slug, c.environment, c.name, c.description, c.brand, c.sign_up, c.email_domains, c.terms_version,
   c.terms_text, c.apis, c.live_scopes, c.live_plan, c.listed, c.second_factor, c.authority, t.name as institution, c.created_at,
-  c.created_by, c.updated_at, c.version`;
-const from = 'from identity.communities c join platform.tenants t on t.tenant_id = c.tenant_id';
+  c.created_by, c.updated_at, c.version,
+  case when l.community_id is not null then jsonb_build_object('sha256', encode(l.sha256, 'hex'), 'content_type', l.content_type,
+    'width', l.width, 'height', l.height, 'bytes', octet_length(l.picture)) end as logo`;
+// The length of a picture is read without the picture, which PostgreSQL keeps apart from the row.
+const from = `from identity.communities c join platform.tenants t on t.tenant_id = c.tenant_id
+  left join identity.community_logos l on (l.tenant_id, l.environment, l.community_id) = (c.tenant_id, c.environment, c.id)`;
 
 export interface FoundCommunity {
   /** UUID. */
   uuid: string;
   community: Community;
   institution: string;
+  logo: StoredLogo | undefined;
   /** Who answers for what nobody is signed in for. */
   authority: Principal;
   version: number;
 }
 
+/** Characters of the hash by which an address names a picture and not the next one. */
+const VERSION_CHARACTERS = 12;
+export const logoVersion = (sha256: string) => sha256.slice(0, VERSION_CHARACTERS);
+
+/** A logo as everybody is told of it. */
+export function logoOf(slug: string, { sha256, ...logo }: StoredLogo): Static<typeof Logo> {
+  return { url: `/identity/communities/${slug}/logo?v=${logoVersion(sha256)}`, ...logo };
+}
+
 function foundOf(row: Static<typeof Row>): FoundCommunity {
-  const { id: uuid, version, authority, institution, terms_version, terms_text, ...rest } = row;
-  const terms = { version: terms_version, text: terms_text };
-  return { uuid, community: { ...rest, id: formatId('com', uuid), terms }, institution, authority, version };
+  const { id: uuid, version, authority, institution, terms_version, terms_text, logo, ...rest } = row;
+  const community = {
+    ...rest,
+    id: formatId('com', uuid),
+    terms: { version: terms_version, text: terms_text },
+    ...(logo === null ? {} : { logo: logoOf(row.slug, logo) }),
+  };
+  return { uuid, community, institution, logo: logo ?? undefined, authority, version };
 }
 
 export function publicView({ community, institution }: FoundCommunity): PublicCommunity {
-  const { slug, name, description, brand, sign_up, second_factor } = community;
+  const { slug, name, description, brand, logo, sign_up, second_factor } = community;
   const { email_domains, apis, live_scopes, terms } = community;
   return {
     slug,
@@ -175,6 +233,7 @@ export function publicView({ community, institution }: FoundCommunity): PublicCo
     description,
     institution,
     brand,
+    ...(logo === undefined ? {} : { logo }),
     sign_up,
     second_factor,
     email_domains,

@@ -30,6 +30,7 @@ import {
   rejectLiveAccess,
   setLiveApplications,
 } from './live-access.ts';
+import { LogoRequest, putLogo, removeLogo } from './logo.ts';
 import {
   decide,
   getOrganisation,
@@ -142,6 +143,59 @@ export function communityRoutes(deciding: Deciding): FastifyPluginAsyncTypebox {
         request.audit({ subject: after.id, before, after });
         reply.header('etag', etagOf(version));
         return after;
+      },
+    );
+
+    app.put(
+      '/api/v2/communities/:community_id/logo',
+      {
+        config: { permission: 'communities:edit' },
+        schema: {
+          summary: 'Give a community a logo, which is stored here and served to everybody',
+          description:
+            'In the place of the one that it has. Who answers for the community stays who they are, since nothing is offered by it.',
+          tags,
+          params: CommunityParams,
+          headers: IfMatchHeaders,
+          body: LogoRequest,
+          response: { 200: Community, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { caller, params, body, headers } = request;
+        const uuid = uuidOf('com', params.community_id);
+        const { before, after, community, version } = await putLogo(
+          db,
+          caller,
+          uuid,
+          body,
+          headers['if-match'],
+        );
+        request.audit({ subject: community.id, before, after });
+        reply.header('etag', etagOf(version));
+        return community;
+      },
+    );
+
+    app.delete(
+      '/api/v2/communities/:community_id/logo',
+      {
+        config: { permission: 'communities:edit' },
+        schema: {
+          summary: 'Take the logo of a community away; its pages show a letter then',
+          tags,
+          params: CommunityParams,
+          headers: IfMatchHeaders,
+          response: { 200: Community, ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { caller, params, headers } = request;
+        const uuid = uuidOf('com', params.community_id);
+        const { before, after, community, version } = await removeLogo(db, caller, uuid, headers['if-match']);
+        request.audit({ subject: community.id, before, after });
+        reply.header('etag', etagOf(version));
+        return community;
       },
     );
 

@@ -2,10 +2,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { etagOf } from '../../../platform/etag.ts';
 import { ProblemBody } from '../../../platform/http.ts';
 import { currentTraceparent } from '../../../platform/trace/context.ts';
 import { refuse } from '../errors.ts';
-import { findCommunity, listedCommunities, PublicCommunity, publicView } from './communities.ts';
+import { findCommunity, listedCommunities, logoVersion, PublicCommunity, publicView } from './communities.ts';
+import { getServedLogo } from './logo.ts';
 import {
   type Origin,
   type SigningUp,
@@ -20,6 +22,16 @@ const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 
 /** Longest body of a sign-up. */
 const LIMIT_BYTES = 20_000;
+
+const Slug = Type.Object({ slug: Type.String({ minLength: 1, maxLength: 63 }) });
+// A text to the client; handed to Fastify as bytes.
+const File = Type.Unsafe<Buffer>({ type: 'string', format: 'binary' });
+/** Of an address that names the picture; the other one may show another picture soon. */
+const [FOREVER, A_WHILE] = ['public, max-age=31536000, immutable', 'public, max-age=300'];
+
+/** Whether the client has it (RFC 9110, section 13.1.2). */
+const hasIt = (ifNoneMatch: string | undefined, etag: string) =>
+  ifNoneMatch?.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, ''))) === true;
 
 function originOf({ id, ip }: FastifyRequest): Origin {
   const traceparent = currentTraceparent();
@@ -53,7 +65,7 @@ export function signUpRoutes(signingUp: SigningUp): FastifyPluginAsyncTypebox {
           summary: 'A community of developers, with its terms',
           tags,
           security,
-          params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 63 }) }),
+          params: Slug,
           response: { 200: PublicCommunity, ...refusals },
         },
       },
@@ -61,6 +73,55 @@ export function signUpRoutes(signingUp: SigningUp): FastifyPluginAsyncTypebox {
         const found = await findCommunity(db, params.slug);
         if (found === undefined) throw refuse('community_not_found', `There is no community ${params.slug}.`);
         return publicView(found);
+      },
+    );
+
+    app.get(
+      '/identity/communities/:slug/logo',
+      {
+        schema: {
+          summary: 'The logo of a community, as a picture',
+          tags,
+          security,
+          params: Slug,
+          headers: Type.Object({
+            'if-none-match': Type.Optional(
+              Type.String({
+                maxLength: 1_000,
+                description: 'ETags of what one has: 304 where it is still the same',
+              }),
+            ),
+          }),
+          querystring: Type.Object({
+            v: Type.Optional(
+              Type.String({
+                maxLength: 64,
+                description: 'First twelve digits of its SHA-256: the answer may be kept for good then',
+              }),
+            ),
+          }),
+          response: {
+            200: {
+              description: 'The picture',
+              content: { 'image/png': { schema: File }, 'image/webp': { schema: File } },
+            },
+            304: Type.Null({ description: 'The one that one has' }),
+            ...refusals,
+          },
+        },
+      },
+      async ({ params, query, headers }, reply) => {
+        const { content_type, sha256, read } = await getServedLogo(db, params.slug);
+        const etag = etagOf(sha256);
+        const isSame = hasIt(headers['if-none-match'], etag);
+        const picture = isSame ? null : await read();
+        reply
+          .header('etag', etag)
+          .header('cache-control', query.v === logoVersion(sha256) ? FOREVER : A_WHILE)
+          // Whoever opens it by itself gets a picture and nothing that could run.
+          .header('content-security-policy', "default-src 'none'; sandbox");
+        if (picture === null) return reply.code(304).send(null);
+        return reply.type(content_type).send(picture);
       },
     );
 

@@ -1,6 +1,7 @@
 /** Communities, and developers who sign up at them, for tests. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32, deflateSync } from 'node:zlib';
 import { Secret, TOTP } from 'otpauth';
 import type { Answer, TestPlatform, TestTenant } from '../../../testing.ts';
 import { type Browser, GOOD_PASSWORD, newBrowser, signIn } from '../people/testing.ts';
@@ -140,3 +141,38 @@ export const liveRequest = {
   contact_email: 'ops@partner.example',
   webhooks: 'not_needed',
 };
+
+/** A chunk of a PNG. */
+export function pngChunk(type: string, data: Buffer): Buffer {
+  const chunk = Buffer.alloc(12 + data.length);
+  chunk.writeUInt32BE(data.length);
+  chunk.write(type, 4, 'latin1');
+  data.copy(chunk, 8);
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, -4)), 8 + data.length);
+  return chunk;
+}
+
+/** A PNG: a violet disc, transparent around. */
+export function png(width = 64, height = width, { before = [], after = [] }: Record<string, Buffer[]> = {}) {
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width);
+  head.writeUInt32BE(height, 4);
+  // Eight bits for each of red, green, blue and alpha.
+  head.set([8, 6], 8);
+  const lines = Array.from({ length: height }, (_, y) => [
+    Buffer.of(0),
+    ...Array.from({ length: width }, (__, x) => {
+      const isInside =
+        Math.hypot(x - width / 2 + 0.5, y - height / 2 + 0.5) < Math.min(width, height) / 2 - 1;
+      return Buffer.of(122, 31, 162, isInside ? 255 : 0);
+    }),
+  ]);
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    pngChunk('IHDR', head),
+    ...before,
+    pngChunk('IDAT', deflateSync(Buffer.concat(lines.flat()))),
+    ...after,
+    pngChunk('IEND', Buffer.alloc(0)),
+  ]);
+}

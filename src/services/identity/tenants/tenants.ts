@@ -25,13 +25,17 @@ const Holidays = Type.Array(
   Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', examples: ['2027-01-01'] }),
   { maxItems: 1_000, uniqueItems: true, description: 'Days that are no business days beside' },
 );
+/** Of what is not loaded here: an address of a picture elsewhere. */
+export const LogoUrl = Type.String({
+  pattern: '^https://[!-~]+$',
+  maxLength: 2_000,
+  description: 'https only',
+});
 export const Brand = Type.Object(
   {
     display_name: Type.Optional(Text({ min: 1, max: 255 })),
     primary_color: Type.Optional(Type.String({ pattern: '^#[0-9a-fA-F]{6}$', examples: ['#1a73e8'] })),
-    logo_url: Type.Optional(
-      Type.String({ pattern: '^https://[!-~]+$', maxLength: 2_000, description: 'https only' }),
-    ),
+    logo_url: Type.Optional(LogoUrl),
   },
   { additionalProperties: false, description: 'How the institution appears on pages' },
 );
