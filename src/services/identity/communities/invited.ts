@@ -42,7 +42,10 @@ export const JoinRequest = Type.Object(
 );
 
 function notGood(): Problem {
-  return refuse('invitation_not_good', 'This invitation cannot be accepted, or no more.');
+  return refuse(
+    'invitation_not_good',
+    'This link is good no more. Ask whoever invited you for another; where you chose a password already, sign in.',
+  );
 }
 
 function assertNotClosed({ community }: FoundCommunity): void {
