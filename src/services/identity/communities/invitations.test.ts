@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { createKey } from '../../../platform/access/access.ts';
 import { setSuspension } from '../../../platform/access/tenant.ts';
 import { type Answer, openTestPlatform, type TestPlatform, type TestTenant } from '../../../testing.ts';
 import { GOOD_PASSWORD, newBrowser, newPerson, signIn } from '../people/testing.ts';
@@ -391,6 +392,26 @@ test('who may not decide about organisations or not send mail invites nobody', a
     { ...body, roles: ['administrator'] },
   ];
   for (const wrong of malformed) assert.equal((await bank.ask('POST', at(community), wrong)).status, 400);
+});
+
+test('where deciding about organisations needs two, inviting does, and nothing is mailed before', async () => {
+  const community = await newCommunity(bank, { sign_up: 'invitation' });
+  await bank.ask('PUT', '/api/v2/approval-policies/organisations:decide', {});
+  const email = newEmail();
+  const proposed = await bank.ask('POST', at(community), { email });
+  assert.equal(proposed.status, 202, proposed.text);
+  assert.deepEqual((await bank.get(at(community))).data, []);
+  const second = await createKey(platform.running.platform, bank.scope, { label: 'second' });
+  const approved = await platform.running.app.inject({
+    method: 'POST',
+    url: `/api/v2/proposals/${proposed.body.id}/approve`,
+    headers: { authorization: `Bearer ${second}`, 'idempotency-key': 'second' },
+    payload: {},
+  });
+  assert.equal(approved.statusCode, 200, approved.body);
+  assert.equal((await join(await invitationFor(bank, email))).status, 200);
+  const [invitation] = (await bank.get(at(community))).data;
+  assert.deepEqual([invitation.email, invitation.status], [email, 'accepted']);
 });
 
 test('who was invited and never came is forgotten after a while; who came is not', async () => {
