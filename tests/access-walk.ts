@@ -167,6 +167,11 @@ export async function openWalk(): Promise<Walk> {
     slug: 'walked',
     name: MARK,
     terms: { version: '1', text: MARK },
+    sign_up: 'invitation',
+  });
+  const guest = await owner.post(`/api/v2/communities/${community.id}/invitations`, {
+    email: 'x@guest.example',
+    name: MARK,
   });
   const said = { title: MARK, text: MARK };
   const announcement = await owner.post(`/api/v2/communities/${community.id}/announcements`, said);
@@ -239,6 +244,7 @@ export async function openWalk(): Promise<Walk> {
     template_id: { real: template.id, made_up: formatId('tpl', newUuid()) },
     message_id: { real: messages[0].id, made_up: formatId('msg', newUuid()) },
     community_id: { real: community.id, made_up: formatId('com', newUuid()) },
+    community_invitation_id: { real: guest.id, made_up: formatId('cin', newUuid()) },
     announcement_id: { real: announcement.id, made_up: formatId('ann', newUuid()) },
     organisation_id: {
       real: formatId('org', joined.organisation),
@@ -307,6 +313,7 @@ const bodies: Record<string, object> = {
   ':template_id': { text: 'mine' },
   ':community_id': { description: 'mine' },
   announcements: { title: 'mine', text: 'mine' },
+  invitations: { email: 'mine@guest.example' },
   answers: { text: 'mine' },
   accept: { answer_id: formatId('ans', newUuid()) },
   hide: { reason: 'mine' },

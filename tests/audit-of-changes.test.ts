@@ -344,6 +344,20 @@ test('communities, what is said in them, and what their organisations are given'
   const { told: withdrawn } = await changes('changes', 'POST', withdrawing, {}, { by });
   assert.deepEqual([withdrawn.subject, Object(withdrawn.before).title], [announcement.id, said.title]);
 
+  const inviting = `${at}/invitations`;
+  const guest = { email: 'gina@guest.example', name: 'Gina' };
+  const { body: invitation, told: invited } = await changes('makes', 'POST', inviting, guest, { by });
+  assert.deepEqual([invited.subject, Object(invited.after).email], [invitation.id, guest.email]);
+  const again = `${inviting}/${invitation.id}/resend`;
+  const { told: resent } = await changes('changes', 'POST', again, undefined, { by });
+  assert.ok(Object(resent.before).expires_at < Object(resent.after).expires_at);
+  const back = `${inviting}/${invitation.id}/withdraw`;
+  const { told: uninvited } = await changes('changes', 'POST', back, undefined, { by });
+  assert.deepEqual(
+    [uninvited.subject, Object(uninvited.before).status, Object(uninvited.after).status],
+    [invitation.id, 'pending', 'withdrawn'],
+  );
+
   const partners = await newCommunity(institution);
   const developer = await newDeveloper(platform, institution, partners);
   await getReady(developer);

@@ -42,6 +42,12 @@ const LiveRequest = Type.Object({
 });
 const Application = Type.Object({ scopes: Type.Array(Type.String()) });
 const Announcement = Type.Object({ title: Type.String(), withdrawn_at: Type.Optional(Type.String()) });
+const Invitation = Type.Object({
+  id: Type.String(),
+  email: Type.String(),
+  status: Type.String(),
+  organisation_id: Type.Optional(Type.String()),
+});
 const Thing = Type.Object({ id: Type.String() });
 const Question = Type.Object({
   id: Type.String(),
@@ -57,6 +63,7 @@ describe('developers in the console', { skip }, () => {
     for (const [slug, sign_up] of [
       ['partners', 'open'],
       ['vendors', 'approval'],
+      ['guests', 'invitation'],
     ]) {
       await console_.ask('POST', '/api/v2/communities', { ...community, slug, sign_up });
     }
@@ -364,6 +371,102 @@ describe('developers in the console', { skip }, () => {
     await context.close();
   });
 
+  test('staff invite a developer, who comes in by the link of the mail; another invitation is withdrawn', async () => {
+    const { id } = await communityOf('guests');
+    const email = 'gina@guest.example';
+    const guest = await openVisit(console_.browser, console_.server.url, { viewport: screenSizes.phone });
+    await guest.context.addInitScript(`localStorage.setItem('financialapi.language', 'en')`);
+    await openPage(guest.page, '/portal/guests');
+    await guest.page.getByText('By invitation only: ask Banco Exemplo').waitFor();
+    assert.equal(await main(guest.page).getByRole('link', { name: 'Sign up' }).count(), 0);
+    await openPage(guest.page, '/portal/guests/sign-up');
+    await guest.page.getByText('Only those join whom Banco Exemplo invited').waitFor();
+    await picture(guest.page, 'portal-by-invitation-390-light');
+    await assertUsable(guest.page);
+
+    const { page, context, complaints } = await console_.signIn('alice');
+    await openPage(page, `/console/communities/${id}`);
+    await page.getByRole('tab', { name: 'Invitations' }).click();
+    await main(page).getByText('Nobody is invited yet.').waitFor();
+    const dialog = page.getByRole('dialog');
+    const invite = async (address: string) => {
+      await button(page, 'Invite').click();
+      assert.equal(await dialog.getByRole('button', { name: 'Invite' }).isDisabled(), true);
+      await dialog.getByLabel('E-mail address').fill(address);
+    };
+    const row = (address: string) => page.getByRole('row', { name: new RegExp(address) });
+    await invite('wrong@guest.example');
+    await decide(page, 'Invite');
+    const actOn = async (address: string, verb: string) => {
+      await row(address).getByRole('button', { name: 'More' }).click();
+      await page.getByRole('menuitem', { name: verb }).click();
+    };
+    await actOn('wrong@guest.example', 'Withdraw');
+    await dialog.getByText('It cannot be undone').waitFor();
+    await assertUsable(page);
+    await decide(page, 'Withdraw');
+    await row('wrong@guest.example').getByText('withdrawn').waitFor();
+
+    await invite(email);
+    await dialog.getByLabel('Name of the person').fill('Gina Guest');
+    await dialog.getByLabel('Organisation').fill('Guestly');
+    await picture(page, 'console-invite-1440-light');
+    await assertUsable(page);
+    await decide(page, 'Invite');
+    await row(email).getByText('invited', { exact: true }).waitFor();
+    const first = await mailedPath(console_, email);
+    await actOn(email, 'Send again');
+    await dialog.getByText('The one before works no more').waitFor();
+    await decide(page, 'Send again');
+    const second = await mailedPath(console_, email, first);
+    await picture(page, 'console-invitations-1440-light');
+
+    await openPage(guest.page, second);
+    const field = (name: string) => guest.page.getByRole('textbox', { name });
+    assert.equal(await field('E-mail address').inputValue(), email);
+    assert.equal(await field('E-mail address').isEditable(), false);
+    assert.equal(await field('Your name').inputValue(), 'Gina Guest');
+    await field('Organisation').fill('Guestly Ltd');
+    await picture(guest.page, 'portal-invited-390-light');
+    await assertUsable(guest.page);
+    assert.equal(await button(guest.page, 'Go on').isDisabled(), true);
+    await guest.page.getByLabel('I accept the terms').check();
+    await button(guest.page, 'Go on').click();
+    await guest.page.getByLabel(/^Password/).fill('four words make one');
+    await guest.page.getByLabel('The same again').fill('four words make one');
+    await picture(guest.page, 'portal-invited-password-390-light');
+    await assertUsable(guest.page);
+    await button(guest.page, 'Come in').click();
+    await guest.page.waitForURL(/\/portal$/);
+    await guest.page.getByRole('heading', { name: 'Welcome, Gina Guest' }).waitFor();
+    assert.equal((await guest.context.request.get('/api/v2/accounts')).status(), 200);
+
+    const organisation = await organisationOf('Guestly Ltd');
+    assert.equal(organisation.status, 'active');
+    assert.deepEqual(
+      (await list(Invitation, `/api/v2/communities/${id}/invitations`)).map((one) => [
+        one.email,
+        one.status,
+        one.organisation_id,
+      ]),
+      [
+        [email, 'accepted', organisation.id],
+        ['wrong@guest.example', 'withdrawn', undefined],
+      ],
+    );
+    await openPage(page, `/console/communities/${id}?tab=invitations&status=accepted`);
+    await row(email).getByText('accepted').waitFor();
+    assert.equal(await row(email).getByRole('button', { name: 'More' }).count(), 0);
+    assert.deepEqual([...complaints, ...guest.complaints], []);
+    // The link of before leads to why it is none.
+    await guest.context.clearCookies();
+    await openPage(guest.page, first);
+    await guest.page.getByText('The invitation cannot be accepted').waitFor();
+    await picture(guest.page, 'portal-invitation-not-good-390-light');
+    await guest.context.close();
+    await context.close();
+  });
+
   test('live access is given for less than was asked, and refused with a reason', async () => {
     const asker = await developer('Payers');
     await getReady(asker, console_);
@@ -428,6 +531,14 @@ describe('developers in the console', { skip }, () => {
         await lookAt(page, `/console/${path}`, `filled-${path}`);
         assert.ok((await page.getByRole('row').count()) > 1, path);
       }
+      const { id } = await communityOf('guests');
+      await console_.ask('POST', `/api/v2/communities/${id}/invitations`, {
+        email: `somebody.with.a.long.name.${size}@of-a-long-domain.guest.example`,
+        name: 'Somebody with a Long Name',
+        organisation_name: 'An Organisation with a Long Name',
+      });
+      await lookAt(page, `/console/communities/${id}?tab=invitations`, 'filled-invitations');
+      assert.ok((await page.getByRole('row').count()) > 2);
       await context.close();
     });
   }

@@ -28,7 +28,7 @@ export function mailedPath(test: ConsoleTest, email: string, known = ''): Promis
     const { data } = Value.Parse(Outbox, await test.ask('GET', '/api/v2/notifications/outbox?limit=100'));
     return data
       .filter(({ address }) => address === email)
-      .map(({ content }) => /\/portal\/verify#[\w-]+/.exec(content.text)?.[0])
+      .map(({ content }) => /\/portal\/(?:verify|[\w-]+\/sign-up)#[\w-]+/.exec(content.text)?.[0])
       .find((path) => path !== undefined && path !== known);
   });
 }

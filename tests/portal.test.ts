@@ -22,6 +22,7 @@ const publicPages = {
   front: '/portal',
   community: '/portal/partners',
   sign_up: '/portal/partners/sign-up',
+  sign_up_by_invitation: '/portal/guests/sign-up',
   verify: '/portal/verify',
   explore: '/portal/explore',
   product: '/portal/explore/transfers',
@@ -110,6 +111,13 @@ describe('the portal', { skip }, () => {
       listed: true,
       apis: ['Accounts', 'Transfers', 'Webhooks'],
       live_scopes: ['accounts:read', 'transfers:read', 'transfers:post'],
+    });
+    await portal.ask('POST', '/api/v2/communities', {
+      slug: 'guests',
+      name: 'Guests',
+      terms,
+      sign_up: 'invitation',
+      listed: true,
     });
   });
   after(async () => {

@@ -30,6 +30,7 @@ const prefixes = {
   ins: 'an instance: a process of the installation',
   com: 'a community of developers',
   sgn: 'a sign-up',
+  cin: 'an invitation into a community of developers',
   org: 'an organisation of developers',
   lrq: 'a request for live access',
   ann: 'an announcement',

@@ -4,13 +4,17 @@ import { Check, Copy } from 'lucide-react';
 import { Link } from 'react-router';
 import { useUiWords } from './ui-words.ts';
 
+/** Longer ones are no ids of a thing, as the cause of a message, and may take several lines. */
+const LONGEST_ON_A_LINE = 40;
+
 export function CopyId({ id, to, short = false }: { id: string; to?: string; short?: boolean }) {
   const t = useUiWords();
   const shown = short ? `${id.slice(0, id.indexOf('_') + 1)}…${id.slice(-6)}` : id;
-  // What is put together of an id and more has more than a line on a phone.
-  const isLong = shown.length > 32;
   const text = (
-    <Code title={id} style={isLong ? { overflowWrap: 'anywhere' } : { whiteSpace: 'nowrap' }}>
+    <Code
+      title={id}
+      style={shown.length > LONGEST_ON_A_LINE ? { overflowWrap: 'anywhere' } : { whiteSpace: 'nowrap' }}
+    >
       {shown}
     </Code>
   );

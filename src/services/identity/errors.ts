@@ -40,7 +40,7 @@ export const refuse = defineProblems({
   invitation_closed: {
     status: 409,
     title: 'The invitation is closed',
-    meaning: 'It was accepted or revoked and stays so. Invite again.',
+    meaning: 'It was accepted, revoked or withdrawn and stays so. Invite again.',
   },
   invitation_not_good: {
     status: 404,
@@ -85,6 +85,30 @@ export const refuse = defineProblems({
     status: 403,
     title: 'Nobody signs up here by themselves',
     meaning: 'The community takes no sign-ups. Ask the institution.',
+  },
+  sign_up_by_invitation: {
+    status: 403,
+    title: 'By invitation only',
+    meaning:
+      'Only those whom the institution invited join the community, by the link of the mail that they got. Ask the institution.',
+  },
+  community_closed: {
+    status: 409,
+    title: 'The community is closed',
+    meaning:
+      'Nobody joins a closed community, not by invitation either. Edit its `sign_up` first: `invitation` lets in those who are invited and nobody else.',
+  },
+  already_invited: {
+    status: 409,
+    title: 'Invited already',
+    meaning:
+      'The address has an invitation into the community that is not accepted yet. Send that again, or withdraw it first.',
+  },
+  organisation_waits: {
+    status: 409,
+    title: 'An organisation waits to be decided about',
+    meaning:
+      'Whoever has the address signed up by themselves, and their organisation is `pending`. Approve it in the place of inviting them.',
   },
   sign_up_unavailable: {
     status: 503,

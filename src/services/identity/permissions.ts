@@ -26,8 +26,10 @@ export const permissions = {
   'communities:edit': {
     meaning: 'Make and edit communities, which offer no more than one may oneself',
   },
-  'organisations:read': { meaning: 'See the organisations that joined a community, and who to ask there' },
-  'organisations:decide': { meaning: 'Approve, reject, suspend and resume organisations' },
+  'organisations:read': {
+    meaning: 'See the organisations that joined a community or are invited, and who to ask there',
+  },
+  'organisations:decide': { meaning: 'Invite, approve, reject, suspend and resume organisations' },
   'live_access:read': { meaning: 'See what organisations ask to do beyond their own sandbox' },
   'live_access:decide': {
     meaning: 'Give organisations access or refuse it, with no more permissions than one has oneself',

@@ -8,6 +8,8 @@ import { notificationsPort } from '../notifications/contract.ts';
 import { apiKeyRoutes } from './api-key-routes.ts';
 import { communityRoutes } from './communities/community-routes.ts';
 import { communityDiscussionRoutes, portalDiscussionRoutes } from './communities/discussion-routes.ts';
+import { communityInvitationRoutes } from './communities/invitation-routes.ts';
+import { removeOldCommunityInvitations } from './communities/invitations.ts';
 import { portalRoutes } from './communities/portal-routes.ts';
 import { removeOldSignUps } from './communities/sign-up.ts';
 import { signUpRoutes } from './communities/sign-up-routes.ts';
@@ -81,7 +83,8 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
     permissions,
     jobs: {
       'identity.remove_expired_sign_ins': {
-        meaning: 'Removes sessions that ended long ago, and attempts to sign in or up that nobody finished',
+        meaning:
+          'Removes sessions that ended long ago, attempts to sign in or up that nobody finished, and who was invited into a community and never came',
         per: 'system',
         schedule: { every_s: 600 },
       },
@@ -119,6 +122,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
           await app.register(sandboxRoutes({ sandboxes, seeds, askLedger }));
           await app.register(signUpRoutes({ ...access, log: context.log }));
           await app.register(communityRoutes(access));
+          await app.register(communityInvitationRoutes(access));
           await app.register(portalRoutes({ ...access, audit: context.audit, limits, usage: context.usage }));
           await app.register(communityDiscussionRoutes(db));
           await app.register(portalDiscussionRoutes(db));
@@ -132,6 +136,7 @@ export function identityWith(knownToApplications?: OAuthPeople): Service {
               for (const scope of await context.scopes()) {
                 if (signal.aborted) break;
                 await removeOldSignUps(db, scope);
+                await removeOldCommunityInvitations(db, scope);
               }
               return undefined;
             },

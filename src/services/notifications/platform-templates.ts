@@ -49,6 +49,13 @@ const english: Record<TopicName, Wording> = {
       'If it was not you, do nothing.',
     ],
   },
+  'developers.invitation': {
+    subject: '{{ institution }} invites you to {{ community }}',
+    lines: [
+      '{{ institution }} invites you{% if organisation %} and {{ organisation }}{% endif %} to join {{ community }}, where developers build on its API. Go on here, until {{ expires_at | date: "%Y-%m-%d %H:%M", "UTC" }} UTC: {{ link }}',
+      'If you do not want to, do nothing.',
+    ],
+  },
   'developers.decision': {
     subject: '{{ community }}: {{ subject }}',
     lines: [
@@ -95,6 +102,13 @@ const portuguese: Record<TopicName, Wording> = {
     lines: [
       'Você, ou alguém que informou seu endereço, quer que {{ organisation }} participe de {{ community }}, de {{ institution }}. Continue aqui, até {{ expires_at | date: "%d/%m/%Y %H:%M", "UTC" }} UTC: {{ link }}',
       'Se não foi você, não faça nada.',
+    ],
+  },
+  'developers.invitation': {
+    subject: '{{ institution }} convida você para {{ community }}',
+    lines: [
+      '{{ institution }} convida você{% if organisation %} e {{ organisation }}{% endif %} a participar de {{ community }}, onde desenvolvedores constroem sobre a sua API. Continue aqui, até {{ expires_at | date: "%d/%m/%Y %H:%M", "UTC" }} UTC: {{ link }}',
+      'Se não quiser, não faça nada.',
     ],
   },
   'developers.decision': {

@@ -105,6 +105,20 @@ const declared = {
       expires_at: { meaning: 'Until when it is good, RFC 3339', sample: '2026-02-01T12:00:00Z' },
     },
   },
+  'developers.invitation': {
+    meaning: 'A link by which somebody whom an institution invited joins a community of developers',
+    channels: ['email'],
+    mandatory: true,
+    urgent: true,
+    secret: true,
+    variables: {
+      community: { meaning: 'Name of the community', sample: 'Partners' },
+      institution: { meaning: 'Who hosts it', sample: 'Banco Exemplo' },
+      organisation: { meaning: 'The organisation that is to join', sample: 'Ledgerly', optional: true },
+      link: { meaning: 'Where to go on', sample: 'https://bank.example/portal/partners/sign-up#token' },
+      expires_at: { meaning: 'Until when it is good, RFC 3339', sample: '2026-02-07T12:00:00Z' },
+    },
+  },
   'developers.decision': {
     meaning: 'What was decided about an organisation of developers, or about its access',
     channels: ['email'],

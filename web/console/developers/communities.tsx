@@ -13,7 +13,7 @@ import { useDevelopersWords } from './developers-words.ts';
 
 const PATH = '/api/v2/communities';
 const ONE = '/api/v2/communities/{community_id}';
-const signUps = ['open', 'approval', 'closed'] as const;
+const signUps = ['open', 'approval', 'invitation', 'closed'] as const;
 const factors = ['before_live', 'at_sign_up'] as const;
 type Community = RowOf<typeof PATH>;
 

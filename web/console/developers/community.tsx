@@ -1,4 +1,4 @@
-/** A community of developers: what is announced to it, what it asks, and its terms. */
+/** A community of developers: what is announced to it, what it asks, whom staff invite, and its terms. */
 import { Badge, Group, Stack, Tabs, Text, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Megaphone, Undo2 } from 'lucide-react';
@@ -19,9 +19,10 @@ import { Loading, Refused } from '../../ui/states.tsx';
 import { CommunityBrand } from './brand.tsx';
 import { EditCommunity } from './communities.tsx';
 import { useDevelopersWords } from './developers-words.ts';
+import { Invitations } from './invitations.tsx';
 
 const PATH = '/api/v2/communities/{community_id}';
-const tabs = ['announcements', 'questions', 'terms', 'brand'] as const;
+const tabs = ['announcements', 'questions', 'invitations', 'terms', 'brand'] as const;
 
 export function Page() {
   return (
@@ -72,6 +73,9 @@ function CommunityPage() {
         </Tabs.Panel>
         <Tabs.Panel value="questions" pt="sm">
           <Questions community_id={community.id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="invitations" pt="sm">
+          <Invitations community_id={community.id} isClosed={community.sign_up === 'closed'} />
         </Tabs.Panel>
         <Tabs.Panel value="terms" pt="sm">
           <Section>

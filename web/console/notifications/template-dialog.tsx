@@ -23,6 +23,7 @@ const known: Record<Topic, true> = {
   'account.activity': true,
   security: true,
   announcement: true,
+  'developers.invitation': true,
   'developers.sign_up': true,
   'developers.decision': true,
   digest: true,

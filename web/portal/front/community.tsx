@@ -61,7 +61,7 @@ export function Page() {
       {self === undefined && (
         <div>
           <Group>
-            {sign_up !== 'closed' && (
+            {(sign_up === 'open' || sign_up === 'approval') && (
               <Button component={Link} to={`/${slug}/sign-up`} size="sm">
                 {t('sign_up')}
               </Button>
@@ -75,7 +75,7 @@ export function Page() {
               {t(sign_up, { institution })}
             </Text>
           )}
-          {email_domains.length > 0 && (
+          {email_domains.length > 0 && sign_up !== 'invitation' && (
             <Text size="sm" c="dimmed" mt="xs">
               {t('domains', { domains: email_domains.join(', ') })}
             </Text>
@@ -92,7 +92,11 @@ export function Page() {
               <Text fw={600}>
                 {index + 1}. {t(step)}
               </Text>
-              <Text size="sm">{t(`${step}_about`, { institution })}</Text>
+              <Text size="sm">
+                {step === 'step_1' && sign_up === 'invitation'
+                  ? t('step_1_invited')
+                  : t(`${step}_about`, { institution })}
+              </Text>
             </Section>
           ))}
         </SimpleGrid>

@@ -68,6 +68,7 @@ function Card({ community }: { community: Community }) {
           </Anchor>
           <Text size="xs" c="dimmed">
             {t('of_institution', { institution: community.institution })}
+            {community.sign_up === 'invitation' && ` · ${t('by_invitation')}`}
           </Text>
           {community.description !== '' && (
             <Text size="sm" mt={4} lineClamp={4}>

@@ -1,152 +1,194 @@
-/** Joining a community: who one is, and its terms. What comes next comes by mail. */
-import { Anchor, Button, Checkbox, Group, ScrollArea, Stack, Text, TextInput, Title } from '@mantine/core';
-import { useMutation } from '@tanstack/react-query';
+/**
+ * Joining a community: who one is, and its terms. What comes next comes by mail, unless one was invited: the link of that
+ * mail leads here, and shows by its token that the address is one's own. It is behind the `#`, which a browser tells no server.
+ */
+import { Button, Group, Stack, Text, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import { MailCheck } from 'lucide-react';
-import { type FormEvent, useState } from 'react';
-import { useParams } from 'react-router';
+import { useState } from 'react';
+import { useLocation, useParams } from 'react-router';
+import type { Done } from '../../api/act.ts';
 import { send } from '../../api/client.ts';
 import { Section } from '../../ui/facts.tsx';
 import { Loading, Refused } from '../../ui/states.tsx';
 import { useLanguage } from '../../ui/words.ts';
-import { nameOf } from '../community/portal-self.ts';
-import { Prose } from '../explore/prose.tsx';
+import { type Community, nameOf } from '../community/portal-self.ts';
+import { ComeIn, type Verified } from './come-in.tsx';
 import { useCommunity } from './community.tsx';
 import { useFrontWords } from './front-words.ts';
+import { SignUpForm, type Who } from './sign-up-form.tsx';
 
 export function Page() {
+  const { slug = '' } = useParams();
+  // Another link that is opened in the same tab changes nothing but this.
+  const token = useLocation().hash.slice(1);
+  return token === '' ? <SignUp slug={slug} /> : <Invited key={token} token={token} />;
+}
+
+function SignUp({ slug }: { slug: string }) {
   const t = useFrontWords();
   const language = useLanguage();
-  const { slug = '' } = useParams();
   const found = useCommunity(slug);
-  const [name, setName] = useState('');
-  const [email, setEmail] = useState('');
-  const [organisation, setOrganisation] = useState('');
-  const [accepted, setAccepted] = useState(false);
-  const joining = useMutation({
-    mutationFn: (accepted_terms_version: string) =>
-      send({
-        method: 'POST',
-        path: '/identity/sign-ups',
-        stays: true,
-        body: {
-          community: slug,
-          email: email.trim(),
-          name: name.trim(),
-          organisation_name: organisation.trim(),
-          accepted_terms_version,
-          language,
-        },
-      }),
-    // Terms that have changed meanwhile are shown anew, and to be accepted anew.
-    onError: () => {
-      setAccepted(false);
-      void found.refetch();
-    },
-  });
+  const [who, setWho] = useState<Who>({ name: '', email: '', organisation: '' });
+  const [isMailed, setMailed] = useState(false);
   if (found.isError) return <Refused error={found.error} retry={() => void found.refetch()} />;
   if (found.data === undefined) return <Loading />;
   const community = found.data;
+  const { institution, sign_up, email_domains } = community;
   const title = t('sign_up_to', { name: nameOf(community) });
-  const isReady = accepted && [name, email, organisation].every((typed) => typed.trim() !== '');
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (isReady) joining.mutate(community.terms.version);
-  };
   return (
     <Stack gap="sm" maw={560} mx="auto">
       <title>{`${title} · financialapi`}</title>
       <Title order={1} size="h3">
-        {joining.isSuccess ? t('look_in_mail') : title}
+        {isMailed ? t('look_in_mail') : title}
       </Title>
-      {joining.isSuccess ? (
+      {isMailed ? (
         <Section>
           <Group wrap="nowrap" align="flex-start">
             <MailCheck size={28} aria-hidden style={{ flexShrink: 0 }} />
             <Text size="sm" role="status">
-              {t('look_in_mail_about', { email: email.trim() })}
+              {t('look_in_mail_about', { email: who.email })}
             </Text>
           </Group>
           <Group>
-            <Button variant="default" onClick={() => joining.reset()}>
+            <Button variant="default" onClick={() => setMailed(false)}>
               {t('again')}
             </Button>
           </Group>
         </Section>
-      ) : community.sign_up === 'closed' ? (
-        <Text size="sm">{t('closed', { institution: community.institution })}</Text>
+      ) : sign_up === 'closed' || sign_up === 'invitation' ? (
+        <Text size="sm">{t(sign_up === 'closed' ? 'closed' : 'invitation_only', { institution })}</Text>
       ) : (
-        <Section>
-          <form onSubmit={submit}>
-            <Stack gap="sm">
-              {community.sign_up === 'approval' && (
-                <Text size="sm">{t('approval', { institution: community.institution })}</Text>
-              )}
-              <TextInput
-                label={t('your_name')}
-                required
-                autoComplete="name"
-                value={name}
-                onChange={(event) => setName(event.currentTarget.value)}
-              />
-              <TextInput
-                label={t('email')}
-                description={
-                  community.email_domains.length === 0
-                    ? t('email_about')
-                    : t('domains', { domains: community.email_domains.join(', ') })
-                }
-                type="email"
-                required
-                autoComplete="email"
-                value={email}
-                onChange={(event) => setEmail(event.currentTarget.value)}
-              />
-              <TextInput
-                label={t('organisation')}
-                description={t('organisation_about')}
-                required
-                autoComplete="organization"
-                value={organisation}
-                onChange={(event) => setOrganisation(event.currentTarget.value)}
-              />
-              <div>
-                <Text size="xs" fw={600} mb={4}>
-                  {t('terms_version', { version: community.terms.version })}
-                </Text>
-                <ScrollArea.Autosize
-                  mah={220}
-                  p="xs"
-                  className="terms"
-                  viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': t('terms') }}
-                >
-                  <Stack gap="xs">
-                    <Prose text={community.terms.text} />
-                  </Stack>
-                </ScrollArea.Autosize>
-              </div>
-              <Checkbox
-                size="xs"
-                label={t('accept')}
-                required
-                checked={accepted}
-                onChange={(event) => setAccepted(event.currentTarget.checked)}
-              />
-              {joining.isError && <Refused error={joining.error} />}
-              <Group justify="space-between">
-                <Text size="sm">
-                  {t('have_account')}{' '}
-                  <Anchor href="/identity/sign-in?next=/portal" size="sm" underline="always">
-                    {t('sign_in')}
-                  </Anchor>
-                </Text>
-                <Button type="submit" loading={joining.isPending} disabled={!isReady}>
-                  {t('join')}
-                </Button>
-              </Group>
-            </Stack>
-          </form>
-        </Section>
+        <SignUpForm
+          community={community}
+          initial={who}
+          verb={t('join')}
+          {...(sign_up === 'approval' ? { note: t('approval', { institution }) } : {})}
+          emailAbout={
+            email_domains.length === 0
+              ? t('email_about')
+              : t('domains', { domains: email_domains.join(', ') })
+          }
+          join={async (typed, accepted_terms_version) => {
+            const { name, email, organisation: organisation_name } = typed;
+            await send({
+              method: 'POST',
+              path: '/identity/sign-ups',
+              stays: true,
+              body: { community: slug, email, name, organisation_name, accepted_terms_version, language },
+            });
+            setWho(typed);
+            setMailed(true);
+          }}
+          onRefused={() => void found.refetch()}
+        />
       )}
     </Stack>
+  );
+}
+
+type Seen = Done<'/identity/sign-ups/invitation', 'post'>;
+
+function Invited({ token }: { token: string }) {
+  const t = useFrontWords();
+  const seen = useQuery({
+    queryKey: ['invitation', token],
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: async () => {
+      const { text } = await send({
+        method: 'POST',
+        path: '/identity/sign-ups/invitation',
+        body: { token },
+        stays: true,
+      });
+      const answer: Seen = JSON.parse(text);
+      return answer;
+    },
+  });
+  if (seen.data !== undefined) return <InvitedTo token={token} invitation={seen.data} />;
+  return (
+    <Stack gap="sm" maw={560} mx="auto">
+      <title>{`${t('your_invitation')} · financialapi`}</title>
+      <Title order={1} size="h3">
+        {t('your_invitation')}
+      </Title>
+      {seen.isError ? <Refused error={seen.error} /> : <Loading />}
+    </Stack>
+  );
+}
+
+function InvitedTo({ token, invitation }: { token: string; invitation: Seen }) {
+  const t = useFrontWords();
+  const found = useCommunity(invitation.community);
+  const [verified, setVerified] = useState<Verified>();
+  if (found.isError) return <Refused error={found.error} retry={() => void found.refetch()} />;
+  if (found.data === undefined) return <Loading />;
+  const community = found.data;
+  const invitation_token = verified?.invitation_token;
+  const isIn = verified !== undefined && invitation_token !== undefined;
+  const title = isIn ? t('choose_password') : t('sign_up_to', { name: nameOf(community) });
+  return (
+    <Stack gap="sm" maw={isIn ? 460 : 560} mx="auto">
+      <title>{`${title} · financialapi`}</title>
+      <Title order={1} size="h3">
+        {title}
+      </Title>
+      {isIn ? (
+        <ComeIn verified={verified} invitation_token={invitation_token} />
+      ) : (
+        <Accept
+          token={token}
+          invitation={invitation}
+          community={community}
+          onJoined={setVerified}
+          onRefused={() => void found.refetch()}
+        />
+      )}
+    </Stack>
+  );
+}
+
+function Accept({
+  token,
+  invitation,
+  community,
+  onJoined,
+  onRefused,
+}: {
+  token: string;
+  invitation: Seen;
+  community: Community;
+  onJoined: (verified: Verified) => void;
+  onRefused: () => void;
+}) {
+  const t = useFrontWords();
+  const language = useLanguage();
+  const { email, name = '', organisation_name = '' } = invitation;
+  return (
+    <SignUpForm
+      community={community}
+      initial={{ name, email, organisation: organisation_name }}
+      verb={t('go_on')}
+      note={t('invited_about', { institution: community.institution })}
+      emailAbout={t('email_invited')}
+      isEmailFixed
+      join={async (typed, accepted_terms_version) => {
+        const { text } = await send({
+          method: 'POST',
+          path: '/identity/sign-ups/accept',
+          stays: true,
+          body: {
+            token,
+            name: typed.name,
+            organisation_name: typed.organisation,
+            accepted_terms_version,
+            language,
+          },
+        });
+        const answer: Verified = JSON.parse(text);
+        onJoined(answer);
+      }}
+      onRefused={onRefused}
+    />
   );
 }

@@ -22,9 +22,9 @@ const Slug = Type.String({
 });
 const Name = Text({ min: 1, max: 255, examples: ['Partners'] });
 const Description = Text({ max: 2_000, description: 'What it is for, for whoever considers to join' });
-const SignUp = Type.Enum(['open', 'approval', 'closed'], {
+const SignUp = Type.Enum(['open', 'approval', 'invitation', 'closed'], {
   description:
-    '`open`: whoever shows that an address is theirs is in; `approval`: then somebody decides; `closed`: nobody signs up',
+    '`open`: whoever shows that an address is theirs is in; `approval`: then somebody decides; `invitation`: only those whom staff invited; `closed`: nobody, whether invited or not',
 });
 const SecondFactor = Type.Enum(['before_live', 'at_sign_up'], {
   description:
@@ -32,7 +32,11 @@ const SecondFactor = Type.Enum(['before_live', 'at_sign_up'], {
 });
 const EmailDomains = Type.Array(
   Type.String({ pattern: '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$', examples: ['partner.example'] }),
-  { maxItems: 100, uniqueItems: true, description: 'Of which addresses have to be; none: of any' },
+  {
+    maxItems: 100,
+    uniqueItems: true,
+    description: 'Of which addresses have to be, save of those whom staff invited; none: of any',
+  },
 );
 const Terms = Type.Object(
   {

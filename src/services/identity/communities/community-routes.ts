@@ -39,7 +39,8 @@ import {
   Organisation,
   setOwnTenantSuspended,
 } from './organisations.ts';
-import { mailApproval, portalUrl, type SigningUp } from './sign-up.ts';
+import { portalUrl } from './portal-url.ts';
+import { mailApproval, type SigningUp } from './sign-up.ts';
 
 const refusals = { '4xx': ProblemBody, '5xx': ProblemBody };
 const CommunityParams = Type.Object({ community_id: Id('com') });

@@ -8,11 +8,14 @@ import { Personal } from '../../../platform/access/redaction.ts';
 import { setSuspension } from '../../../platform/access/tenant.ts';
 import { type CursorContent, pageOf, pageQuery, readPage } from '../../../platform/cursor.ts';
 import type { Database, Scope, Transaction } from '../../../platform/db.ts';
+import { Text } from '../../../platform/http.ts';
 import type { Attempt } from '../../../platform/idempotency.ts';
 import { formatId, Id, newUuid, uuidOf } from '../../../platform/ids.ts';
 import { refuse } from '../errors.ts';
 import { hashOf, newToken } from '../people/token.ts';
 
+export const Language = Type.Enum(['en', 'pt'], { description: 'Of mail to them' });
+export const OrganisationName = Text({ min: 1, max: 255, examples: ['Ledgerly'] });
 const Status = Type.Enum(['pending', 'active', 'rejected', 'suspended'], {
   description: '`pending`: somebody of the institution has to decide',
 });
@@ -182,6 +185,23 @@ function ownScope(uuid: string): Scope {
 }
 
 /**
+ * Refuses an address that somebody signs in by in another tenant than that of the organisation. Who signs in by an address
+ * that two tenants know has to say which: nobody is to be locked out by having signed up.
+ *
+ * @returns whether somebody of the organisation itself signs in by it
+ */
+export async function assertAddressFree(
+  db: Database,
+  { id, email }: { id: string; email: string },
+): Promise<{ isOwn: boolean }> {
+  const known = await db.rows(TenantId, 'select tenant_id from identity.tenants_of($1)', [email]);
+  if (known.some(({ tenant_id }) => tenant_id !== id)) {
+    throw refuse('address_in_use', `Somebody signs in by ${email} here already.`);
+  }
+  return { isOwn: known.length > 0 };
+}
+
+/**
  * Makes the tenant of an organisation, if there is none yet, and an invitation to administer its sandbox. Returns the
  * token of the invitation, in the place of any before; undefined where it was accepted already.
  *
@@ -197,11 +217,7 @@ export async function openOrganisation(
     organisation_name,
   }: { id: string; email: string; name: string; organisation_name: string },
 ): Promise<string | undefined> {
-  // Who signs in by an address that two tenants know has to say which: nobody is to be locked out by having signed up.
-  const known = await db.rows(TenantId, 'select tenant_id from identity.tenants_of($1)', [email]);
-  if (known.some(({ tenant_id }) => tenant_id !== id)) {
-    throw refuse('address_in_use', `Somebody signs in by ${email} here already.`);
-  }
+  await assertAddressFree(db, { id, email });
   const [settings] = await db.read(host, (tx) =>
     tx.rows(Host, 'select base_currency, time_zone from platform.tenants where tenant_id = $1', [
       host.tenant_id,

@@ -7,6 +7,7 @@ import { ProblemBody } from '../../../platform/http.ts';
 import { currentTraceparent } from '../../../platform/trace/context.ts';
 import { refuse } from '../errors.ts';
 import { findCommunity, listedCommunities, logoVersion, PublicCommunity, publicView } from './communities.ts';
+import { Invited, InvitedRequest, JoinRequest, joinByInvitation, seeInvitation } from './invited.ts';
 import { getServedLogo } from './logo.ts';
 import {
   type Origin,
@@ -160,6 +161,36 @@ export function signUpRoutes(signingUp: SigningUp): FastifyPluginAsyncTypebox {
         },
       },
       async ({ body }) => verify(db, body),
+    );
+
+    app.post(
+      '/identity/sign-ups/invitation',
+      {
+        bodyLimit: LIMIT_BYTES,
+        schema: {
+          summary: 'What one is invited to, by the token of the link',
+          tags,
+          security,
+          body: InvitedRequest,
+          response: { 200: Invited, ...refusals },
+        },
+      },
+      async ({ body }) => seeInvitation(db, body),
+    );
+
+    app.post(
+      '/identity/sign-ups/accept',
+      {
+        bodyLimit: LIMIT_BYTES,
+        schema: {
+          summary: 'Join a community by the token of an invitation, and get an invitation to the own sandbox',
+          tags,
+          security,
+          body: JoinRequest,
+          response: { 200: Verified, ...refusals },
+        },
+      },
+      async ({ ip, body }) => joinByInvitation(db, ip, body),
     );
   };
 }

@@ -18,22 +18,31 @@ import { Email, normalizedEmail, PersonName } from '../people/invitation.ts';
 import { admit, type Throttle } from '../people/throttle.ts';
 import { hashOf, newToken, readToken } from '../people/token.ts';
 import { type FoundCommunity, findCommunity, getCommunity } from './communities.ts';
-import { insertOrganisation, type Organisation, openOrganisation } from './organisations.ts';
+import { acceptBySignUp } from './invitations.ts';
+import {
+  assertAddressFree,
+  insertOrganisation,
+  Language,
+  type Organisation,
+  OrganisationName,
+  openOrganisation,
+} from './organisations.ts';
+import { portalUrl } from './portal-url.ts';
 
 const GOOD_FOR_S = 86_400;
 
-const Language = Type.Enum(['en', 'pt'], { description: 'Of mail to them' });
+export const TermsVersion = Text({
+  min: 1,
+  max: 64,
+  description: 'The version of the terms that was shown and accepted',
+});
 export const SignUpRequest = Type.Object(
   {
     community: Type.String({ minLength: 1, maxLength: 63, examples: ['partners'] }),
     email: Email,
     name: PersonName,
-    organisation_name: Text({ min: 1, max: 255, examples: ['Ledgerly'] }),
-    accepted_terms_version: Text({
-      min: 1,
-      max: 64,
-      description: 'The version of the terms that was shown and accepted',
-    }),
+    organisation_name: OrganisationName,
+    accepted_terms_version: TermsVersion,
     language: Type.Optional(Language),
   },
   { additionalProperties: false },
@@ -94,12 +103,21 @@ async function authorityOf(
   );
 }
 
-/** Where a page of the portal is. */
-export function portalUrl(publicUrl: () => string, path: string): string {
-  return new URL(`portal${path}`, `${publicUrl().replace(/\/$/, '')}/`).href;
+/** Refuses what was accepted of terms that are others by now. */
+export function assertTermsCurrent({ community }: FoundCommunity, version: string): void {
+  if (version !== community.terms.version) {
+    throw refuse(
+      'terms_not_current',
+      `The terms of ${community.name} are of version ${community.terms.version} by now.`,
+    );
+  }
 }
 
-function assertAdmitted({ community }: FoundCommunity, email: string, terms: string): void {
+function assertAdmitted(found: FoundCommunity, email: string, terms: string): void {
+  const { community } = found;
+  if (community.sign_up === 'invitation') {
+    throw refuse('sign_up_by_invitation', `${community.name} is joined by the link of an invitation only.`);
+  }
   if (community.sign_up === 'closed') {
     throw refuse('sign_up_closed', `Nobody signs up to ${community.name} by themselves.`);
   }
@@ -107,12 +125,7 @@ function assertAdmitted({ community }: FoundCommunity, email: string, terms: str
   if (community.email_domains.length > 0 && !community.email_domains.includes(domain)) {
     throw refuse('email_domain_not_admitted', `${community.name} admits no addresses of ${domain}.`);
   }
-  if (terms !== community.terms.version) {
-    throw refuse(
-      'terms_not_current',
-      `The terms of ${community.name} are of version ${community.terms.version} by now.`,
-    );
-  }
+  assertTermsCurrent(found, terms);
 }
 
 /**
@@ -245,6 +258,8 @@ async function verifiedOrganisation(tx: Transaction, scope: Scope, found: SignUp
   if (community.sign_up === 'closed') {
     throw refuse('sign_up_closed', `Nobody signs up to ${community.name} by themselves.`);
   }
+  const { id: organisation_id, community_id, email } = found;
+  const isInvited = await acceptBySignUp(tx, scope, { community_id, email, organisation_id });
   await tx.run(
     `update identity.sign_ups set verified_at = coalesce(verified_at, now())
      where tenant_id = $1 and environment = $2 and id = $3`,
@@ -254,7 +269,8 @@ async function verifiedOrganisation(tx: Transaction, scope: Scope, found: SignUp
     id: found.id,
     community_id: found.community_id,
     name: found.organisation_name,
-    status: community.sign_up === 'open' ? 'active' : 'pending',
+    // Whoever signed up before they had to be invited is decided about.
+    status: community.sign_up === 'open' || isInvited ? 'active' : 'pending',
     contact_email: found.email,
     contact_name: found.name,
     language: found.language,
@@ -275,6 +291,8 @@ export async function verify(
   if (known === undefined) throw notGood();
   const { scope, found } = known;
   const { email, name, organisation_name } = found;
+  // Before there is an organisation that nobody could come into.
+  await assertAddressFree(db, found);
   const organisation = await db.write(scope, (tx) => verifiedOrganisation(tx, scope, found));
   if (organisation.status === 'rejected' || organisation.status === 'suspended') throw notGood();
   if (organisation.status === 'pending') return { status: 'pending', organisation_name, email, name };

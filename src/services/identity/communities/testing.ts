@@ -56,6 +56,8 @@ export function signUpBody(
   };
 }
 
+const invitationLink = /https:\/\/bank\.example\/portal\/[\w-]+\/sign-up#([\w-]+)/;
+
 /** The newest mail that the institution’s local outbox has for an address, and that says something. */
 export async function mailTo(bank: TestTenant, email: string, says: RegExp): Promise<string> {
   for (;;) {
@@ -71,6 +73,26 @@ export async function tokenFor(bank: TestTenant, email: string): Promise<string>
   const link = /https:\/\/bank\.example\/portal\/verify#([\w-]+)/;
   const [, token] = link.exec(await mailTo(bank, email, link)) ?? [];
   return token ?? assert.fail();
+}
+
+/** The token of the newest invitation into a community that was mailed, other than one that is known. */
+export async function invitationFor(bank: TestTenant, email: string, known = ''): Promise<string> {
+  for (;;) {
+    const mail = await mailTo(bank, email, invitationLink);
+    const [, token = assert.fail()] = invitationLink.exec(mail) ?? [];
+    if (token !== known) return token;
+    await sleep(20);
+  }
+}
+
+export function joinBody(token: string, more: object = {}): Record<string, unknown> {
+  return {
+    token,
+    name: 'Dora Dev',
+    organisation_name: 'Ledgerly',
+    accepted_terms_version: terms.version,
+    ...more,
+  };
 }
 
 /** Signs up at a community and follows the link that is mailed. */
