@@ -210,7 +210,7 @@ describe('the portal', { skip }, () => {
     assert.equal(await button('Sign up').isDisabled(), true);
     await page.getByLabel('I accept the terms').check();
     await button('Sign up').click();
-    await page.getByText('a link is on its way').waitFor();
+    await page.getByText('Banco Exemplo finds the link for it in the console under Messages').waitFor();
     await assertUsable(page);
 
     await openPage(page, await mailedPath(portal, 'dora@partner.example'));

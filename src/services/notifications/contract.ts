@@ -62,6 +62,19 @@ export const notificationsPort = definePort({
       writes: true,
       permission: 'notifications:send',
     },
+    getWaysOut: {
+      meaning: 'Whether what is told leaves the installation',
+      input: Type.Object({}, { additionalProperties: false }),
+      output: Type.Object({
+        email: Type.Enum(['sent', 'kept'], {
+          description: '`kept`: no way out is configured, and mail lies in the local outbox',
+        }),
+      }),
+      timeout_ms: 5_000,
+      idempotent: true,
+      writes: false,
+      permission: 'notifications:send',
+    },
     getLimitNotices: {
       meaning: 'What the caller wants to be told of limits of requests',
       input: Type.Object({}, { additionalProperties: false }),

@@ -34,6 +34,11 @@ type Settings = Pick<
   | 'push_provider_token'
 >;
 
+/** Whether mail leaves the installation. */
+export const waysOut = ({ smtp_url }: Pick<Settings, 'smtp_url'>): { email: 'sent' | 'kept' } => ({
+  email: smtp_url === undefined ? 'kept' : 'sent',
+});
+
 /** The way that messages of each channel take, as the settings say. */
 export function openProviders(
   config: Settings,

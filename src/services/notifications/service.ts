@@ -13,7 +13,7 @@ import { forgetContents } from './forget-contents.ts';
 import { getLimitNotices, setLimitNotices } from './limit-notices.ts';
 import { messageRoutes } from './message-routes.ts';
 import { permissions } from './permissions.ts';
-import { openProviders } from './providers.ts';
+import { openProviders, waysOut } from './providers.ts';
 import { recipientRoutes } from './recipient-routes.ts';
 import { tell } from './tell.ts';
 import { templateRoutes } from './template-routes.ts';
@@ -79,6 +79,7 @@ export const notifications = defineService({
           delivery.wake();
           return told;
         },
+        getWaysOut: async () => waysOut(config),
         getLimitNotices: (asked) => getLimitNotices(db, asked),
         setLimitNotices: (asked, input) => setLimitNotices(db, asked, input),
       }),

@@ -47,6 +47,9 @@ export const useFrontWords = defineWords('portal-front', {
     look_in_mail: 'Look in your mail',
     look_in_mail_about:
       'If {{email}} can be used, a link is on its way there. It is good for a day. You may close this page.',
+    mail_kept: 'Your link waits at {{institution}}',
+    mail_kept_about:
+      'This installation sends no mail. If {{email}} can be used, {{institution}} finds the link for it in the console under Messages, and can pass it on to you. It is good for a day.',
     again: 'Use another address',
     verify: 'Your address is confirmed',
     verifying: 'Confirming your address',
@@ -108,6 +111,9 @@ export const useFrontWords = defineWords('portal-front', {
     look_in_mail: 'Veja seu e-mail',
     look_in_mail_about:
       'Se {{email}} puder ser usado, um link está a caminho. Ele vale por um dia. Você pode fechar esta página.',
+    mail_kept: 'Seu link espera em {{institution}}',
+    mail_kept_about:
+      'Esta instalação não envia e-mail. Se {{email}} puder ser usado, {{institution}} encontra o link no console, em Mensagens, e pode passá-lo a você. Ele vale por um dia.',
     again: 'Usar outro endereço',
     verify: 'Seu endereço está confirmado',
     verifying: 'Confirmando seu endereço',

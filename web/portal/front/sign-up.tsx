@@ -25,12 +25,17 @@ export function Page() {
   return token === '' ? <SignUp slug={slug} /> : <Invited key={token} token={token} />;
 }
 
+interface SignedUp {
+  /** `kept`: this installation sends no mail. */
+  status: 'mailed' | 'kept';
+}
+
 function SignUp({ slug }: { slug: string }) {
   const t = useFrontWords();
   const language = useLanguage();
   const found = useCommunity(slug);
   const [who, setWho] = useState<Who>({ name: '', email: '', organisation: '' });
-  const [isMailed, setMailed] = useState(false);
+  const [outcome, setOutcome] = useState<SignedUp['status']>();
   if (found.isError) return <Refused error={found.error} retry={() => void found.refetch()} />;
   if (found.data === undefined) return <Loading />;
   const community = found.data;
@@ -40,18 +45,23 @@ function SignUp({ slug }: { slug: string }) {
     <Stack gap="sm" maw={560} mx="auto">
       <title>{`${title} · financialapi`}</title>
       <Title order={1} size="h3">
-        {isMailed ? t('look_in_mail') : title}
+        {outcome === undefined
+          ? title
+          : t(outcome === 'mailed' ? 'look_in_mail' : 'mail_kept', { institution })}
       </Title>
-      {isMailed ? (
+      {outcome !== undefined ? (
         <Section>
           <Group wrap="nowrap" align="flex-start">
             <MailCheck size={28} aria-hidden style={{ flexShrink: 0 }} />
             <Text size="sm" role="status">
-              {t('look_in_mail_about', { email: who.email })}
+              {t(outcome === 'mailed' ? 'look_in_mail_about' : 'mail_kept_about', {
+                email: who.email,
+                institution,
+              })}
             </Text>
           </Group>
           <Group>
-            <Button variant="default" onClick={() => setMailed(false)}>
+            <Button variant="default" onClick={() => setOutcome(undefined)}>
               {t('again')}
             </Button>
           </Group>
@@ -71,14 +81,15 @@ function SignUp({ slug }: { slug: string }) {
           }
           join={async (typed, accepted_terms_version) => {
             const { name, email, organisation: organisation_name } = typed;
-            await send({
+            const { text } = await send({
               method: 'POST',
               path: '/identity/sign-ups',
               stays: true,
               body: { community: slug, email, name, organisation_name, accepted_terms_version, language },
             });
+            const { status }: SignedUp = JSON.parse(text);
             setWho(typed);
-            setMailed(true);
+            setOutcome(status);
           }}
           onRefused={() => void found.refetch()}
         />

@@ -129,6 +129,7 @@ test('signing up tells nothing of who is known, and is refused by what everybody
   );
   const unknown = await anonymously(platform, 'POST', '/identity/sign-ups', signUpBody(community));
   assert.deepEqual([known.status, known.text], [unknown.status, unknown.text]);
+  assert.deepEqual(known.body, { status: 'kept' });
   // Who owns the address learns it.
   const token = await tokenFor(bank, developer.email);
   await sql.query('update identity.sign_ups set expires_at = expires_at');
@@ -579,4 +580,21 @@ test('where a second factor is asked for at sign-up, nothing is done before ther
   await signIn(mate.browser, mate.email);
   assert.equal((await mate.browser.ask('GET', '/api/v2/portal/self')).status, 403);
   assert.equal((await bank.ask('GET', '/api/v2/accounts')).status, 200, 'the institution is not asked');
+});
+
+test('whoever signs up is told whether mail leaves the installation, also whose mailbox gets no more', async () => {
+  const sending = await openTestPlatform({
+    SMTP_URL: 'smtp://127.0.0.1:9',
+    SMTP_FROM: 'bank@bank.test',
+  });
+  try {
+    const host = await sending.newTenant('live');
+    const body = signUpBody(await newCommunity(host));
+    for (let sent = 0; sent < 7; sent += 1) {
+      const answer = await anonymously(sending, 'POST', '/identity/sign-ups', body, `198.51.100.${sent}`);
+      assert.deepEqual([answer.status, answer.body], [202, { status: 'mailed' }]);
+    }
+  } finally {
+    await sending.close();
+  }
 });

@@ -136,15 +136,20 @@ export function signUpRoutes(signingUp: SigningUp): FastifyPluginAsyncTypebox {
           security,
           body: SignUpRequest,
           response: {
-            202: Type.Object({ status: Type.Literal('mailed') }),
+            202: Type.Object({
+              status: Type.Enum(['mailed', 'kept'], {
+                description:
+                  '`kept`: this installation sends no mail (`SMTP_URL`). The link lies in its outbox, where the institution finds it',
+              }),
+            }),
             ...refusals,
           },
         },
       },
       async (request, reply) => {
-        await signUp(signingUp, originOf(request), request.body);
+        const status = await signUp(signingUp, originOf(request), request.body);
         reply.code(202);
-        return { status: 'mailed' } as const;
+        return { status };
       },
     );
 

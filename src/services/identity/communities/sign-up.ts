@@ -131,13 +131,15 @@ function assertAdmitted(found: FoundCommunity, email: string, terms: string): vo
 /**
  * Mails a link to whoever wants in. The answer is the same whoever has the address; what is refused follows from what
  * everybody can see of the community.
+ *
+ * @returns `kept` where the installation sends no mail, and the institution has to pass the link on
  */
 export async function signUp(
   signingUp: SigningUp,
   origin: Origin,
   body: Static<typeof SignUpRequest>,
-): Promise<void> {
-  const { db, log } = signingUp;
+): Promise<'mailed' | 'kept'> {
+  const { db, log, askNotifications } = signingUp;
   const email = normalizedEmail(body.email);
   const { network, mailbox } = throttlesOf(origin.address, email);
   if (!(await admit(db, network))) throw refuse('sign_up_too_often', 'Many sign-ups came from here of late.');
@@ -145,8 +147,10 @@ export async function signUp(
   if (found === undefined) throw refuse('community_not_found', `There is no community ${body.community}.`);
   assertAdmitted(found, email, body.accepted_terms_version);
   const caller = await authorityOf(signingUp, found.scope, found);
+  const { email: mail } = await askNotifications('getWaysOut', { ...origin, caller }, {});
+  const outcome = mail === 'sent' ? 'mailed' : 'kept';
   // Whose mailbox is flooded is not told from here.
-  if (!(await admit(db, mailbox))) return;
+  if (!(await admit(db, mailbox))) return outcome;
   const { scope, uuid: community_id } = found;
   const id = newUuid();
   const { token, hash } = newToken(scope.tenant_id);
@@ -183,6 +187,7 @@ export async function signUp(
     expires_at,
   });
   log.info({ community: found.community.slug, sign_up: formatId('sgn', id) }, 'somebody wants to sign up');
+  return outcome;
 }
 
 interface Invited {
