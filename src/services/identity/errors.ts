@@ -53,6 +53,11 @@ export const refuse = defineProblems({
     title: 'No such community',
     meaning: 'There is no community of developers with this id or name here.',
   },
+  community_name_taken: {
+    status: 422,
+    title: 'The name is taken by a page',
+    meaning: 'The portal has a page at this address whatever communities there are. Take another `slug`.',
+  },
   community_exists: {
     status: 409,
     title: 'The name of the community is taken',

@@ -1,6 +1,7 @@
 /** Developers who come by themselves: from the front page to a key that works, and what nobody gets that way. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
 import { Client } from 'pg';
 import { createKey } from '../../../platform/access/access.ts';
@@ -596,5 +597,16 @@ test('whoever signs up is told whether mail leaves the installation, also whose 
     }
   } finally {
     await sending.close();
+  }
+});
+
+test('no community has the address of a page of the portal', async () => {
+  const routes = readFileSync(new URL('../../../../web/portal/routes.tsx', import.meta.url), 'utf8');
+  const pages = new Set([...routes.matchAll(/\bpage\('([a-z][a-z-]*)/g)].map(([, first = '']) => first));
+  assert.ok(pages.size > 15, String(pages.size));
+  for (const slug of pages) {
+    const body = { slug, name: 'Taken', terms: { version: '1', text: 'Be kind.' } };
+    const refused = await bank.ask('POST', '/api/v2/communities', body);
+    assert.deepEqual([refused.status, refused.body.code], [422, 'community_name_taken'], slug);
   }
 });

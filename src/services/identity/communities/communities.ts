@@ -20,6 +20,13 @@ const Slug = Type.String({
   description: 'Its name in addresses, as `/portal/partners`; unique in the installation',
   examples: ['partners'],
 });
+/** Pages that the portal has whatever the communities are: a community of that name would never be seen. */
+const PAGES = new Set(
+  (
+    'announcements api-keys applications changelog errors event-types events explore inbox invitations live me people ' +
+    'questions roles sandbox status usage verify webhook-deliveries webhooks'
+  ).split(' '),
+);
 const Name = Text({ min: 1, max: 255, examples: ['Partners'] });
 const Description = Text({ max: 2_000, description: 'What it is for, for whoever considers to join' });
 const SignUp = Type.Enum(['open', 'approval', 'invitation', 'closed'], {
@@ -324,6 +331,9 @@ export async function createCommunity(
   body: CommunityRequest,
   attempt: Attempt,
 ): Promise<FoundCommunity & { replayed: boolean }> {
+  if (PAGES.has(body.slug)) {
+    throw refuse('community_name_taken', `The portal has a page of its own at /portal/${body.slug}.`);
+  }
   const { id, replayed } = await once(
     db,
     caller,
