@@ -294,9 +294,9 @@ test('the start page: an index for programs, and a first transfer that works whe
   assert.ok(links.some(({ href }) => href.endsWith('/api/v2/accounts')));
   for (const { href } of links) {
     // What concerns the installation is there for its own people.
-    const ofInstallation = /\/api\/v2\/(tenants|system-jobs)$/.test(href);
+    const ofInstallation = /\/api\/v2\/(tenants|system-jobs|services|instances)$/.test(href);
     // A key is nobody who is notified.
-    const ofRecipients = /\/api\/v2\/(notifications\/inbox|limits\/notices)$/.test(href);
+    const ofRecipients = /\/api\/v2\/limits\/notices$/.test(href);
     // Nor is an institution an organisation of developers.
     const ofOrganisations = href.includes('/api/v2/portal/');
     const expected = ofInstallation ? 403 : ofRecipients || ofOrganisations ? 404 : 200;
