@@ -176,9 +176,11 @@ test('the auditor reads everything and no more', () => {
 });
 
 test('every route that changes something refuses the auditor before it looks at the request', async () => {
+  // Of what concerns nobody else, and everybody may: that one has read what one was told.
+  const ownInbox = 'POST /api/v2/self/inbox/:message_id/read';
   let refused = 0;
   for (const { method, url, permission, changes } of needed()) {
-    if (!changes) continue;
+    if (!changes || `${method} ${url}` === ownInbox) continue;
     const answer = await running.app.inject({
       method,
       url: url.replaceAll(/:[a-z_]+/g, '1'),
