@@ -296,7 +296,7 @@ test('the start page: an index for programs, and a first transfer that works whe
     // What concerns the installation is there for its own people.
     const ofInstallation = /\/api\/v2\/(tenants|system-jobs|services|instances)$/.test(href);
     // A key is nobody who is notified.
-    const ofRecipients = /\/api\/v2\/limits\/notices$/.test(href);
+    const ofRecipients = href.endsWith('/api/v2/limits/notices');
     // Nor is an institution an organisation of developers.
     const ofOrganisations = href.includes('/api/v2/portal/');
     const expected = ofInstallation ? 403 : ofRecipients || ofOrganisations ? 404 : 200;
