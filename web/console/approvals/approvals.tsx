@@ -17,7 +17,7 @@ const states = ['pending', 'approved', 'executed', 'failed', 'rejected', 'cancel
 export function ProposalStatus({ status }: { status: keyof typeof colors }) {
   const t = useApprovalsWords();
   return (
-    <Badge size="sm" variant="light" color={colors[status]}>
+    <Badge size="sm" variant="light" color={colors[status]} miw="max-content">
       {t(status)}
     </Badge>
   );

@@ -15,7 +15,7 @@ const colors = {
 export function AccessStatus({ status }: { status: keyof typeof colors }) {
   const t = useAccessWords();
   return (
-    <Badge size="sm" variant="light" color={colors[status]}>
+    <Badge size="sm" variant="light" color={colors[status]} miw="max-content">
       {t(`is_${status}`)}
     </Badge>
   );
