@@ -1,5 +1,6 @@
 /** Four eyes over several processes on one database. */
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createKey } from '../src/platform/access/access.ts';
@@ -74,4 +75,19 @@ test('a policy holds in every process, and any of them carries out what was prop
   assert.equal((await bank.get(`/api/v2/proposals/${answer.json().id}`)).status, 'executed');
   const { debits_posted } = await bank.get(`/api/v2/accounts/${debit_account_id}`);
   assert.equal(debits_posted.amount, `${paid + 1}.00`);
+});
+
+test('of whatever a screen says that it cannot be undone, a policy can ask for a second person', async () => {
+  const files = globSync('web/**/*.tsx');
+  const actions = new Set(
+    files.flatMap((file) =>
+      [...readFileSync(file, 'utf8').matchAll(/\bfinal: '([^']+)'/g)].map(([, action = '']) => action),
+    ),
+  );
+  assert.ok(actions.size > 15, `${actions.size} in ${files.length} files`);
+  const tenant = await platform.newTenant();
+  for (const action of actions) {
+    const answer = await tenant.ask('PUT', `/api/v2/approval-policies/${action}`, {});
+    assert.equal(answer.status, 201, `${action}: ${answer.text}`);
+  }
 });
