@@ -1,10 +1,11 @@
 /** Choosing a password, by which one comes into the sandbox that one has now. */
-import { Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import type { Done } from '../../api/act.ts';
 import { send } from '../../api/client.ts';
 import { Section } from '../../ui/facts.tsx';
+import { isChosen, NewPassword, unchosen } from '../../ui/security/new-password.tsx';
 import { Refused } from '../../ui/states.tsx';
 import { useFrontWords } from './front-words.ts';
 
@@ -13,8 +14,8 @@ export type Verified = Done<'/identity/sign-ups/verify', 'post'>;
 export function ComeIn({ verified, invitation_token }: { verified: Verified; invitation_token: string }) {
   const t = useFrontWords();
   const [name, setName] = useState(verified.name);
-  const [password, setPassword] = useState('');
-  const [again, setAgain] = useState('');
+  const [chosen, setChosen] = useState(unchosen);
+  const { password } = chosen;
   const accepting = useMutation({
     mutationFn: async () => {
       await send({
@@ -34,8 +35,7 @@ export function ComeIn({ verified, invitation_token }: { verified: Verified; inv
       location.assign(status === 'signed_in' ? '/portal' : '/identity/sign-in?next=/portal');
     },
   });
-  const differs = again !== '' && again !== password;
-  const isReady = name.trim() !== '' && password !== '' && again === password;
+  const isReady = name.trim() !== '' && isChosen(chosen);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (isReady) accepting.mutate();
@@ -54,24 +54,7 @@ export function ComeIn({ verified, invitation_token }: { verified: Verified; inv
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
           />
-          <PasswordInput
-            size="xs"
-            label={t('password')}
-            description={t('password_about')}
-            required
-            autoComplete="new-password"
-            value={password}
-            onChange={(event) => setPassword(event.currentTarget.value)}
-          />
-          <PasswordInput
-            size="xs"
-            label={t('password_again')}
-            required
-            autoComplete="new-password"
-            value={again}
-            onChange={(event) => setAgain(event.currentTarget.value)}
-            error={differs ? t('passwords_differ') : undefined}
-          />
+          <NewPassword label={t('password')} chosen={chosen} onChange={setChosen} />
           {accepting.isError && <Refused error={accepting.error} />}
           <Button type="submit" loading={accepting.isPending || accepting.isSuccess} disabled={!isReady}>
             {t('come_in')}

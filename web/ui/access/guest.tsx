@@ -2,9 +2,10 @@
  * Where links lead that were handed to somebody who is not signed in: to accept an invitation, or to choose a new
  * password. The token is behind the `#`, which a browser tells no server.
  */
-import { Alert, Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
+import { Alert, Button, Center, Paper, Stack, Text, TextInput, Title } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { send } from '../../api/client.ts';
+import { isChosen, NewPassword, unchosen } from '../security/new-password.tsx';
 import { usePlace } from '../shell/place.ts';
 import { Refused } from '../states.tsx';
 import { useAccessWords } from './access-words.ts';
@@ -17,12 +18,11 @@ export default function Guest({ page }: { page: GuestPage }) {
   const isInvited = page === 'welcome';
   const token = location.hash.slice(1);
   const [name, setName] = useState('');
-  const [password, setPassword] = useState('');
-  const [again, setAgain] = useState('');
+  const [chosen, setChosen] = useState(unchosen);
   const [error, setError] = useState<unknown>();
   const [state, setState] = useState<'asking' | 'sending' | 'done'>('asking');
   const title = t(isInvited ? 'welcome' : 'new_password');
-  const differs = again !== '' && again !== password;
+  const { password } = chosen;
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setState('sending');
@@ -77,29 +77,12 @@ export default function Guest({ page }: { page: GuestPage }) {
                     onChange={(event) => setName(event.currentTarget.value)}
                   />
                 )}
-                <PasswordInput
-                  size="xs"
-                  label={t('password')}
-                  description={t('password_about')}
-                  required
-                  autoComplete="new-password"
-                  value={password}
-                  onChange={(event) => setPassword(event.currentTarget.value)}
-                />
-                <PasswordInput
-                  size="xs"
-                  label={t('password_again')}
-                  required
-                  autoComplete="new-password"
-                  value={again}
-                  onChange={(event) => setAgain(event.currentTarget.value)}
-                  error={differs ? t('passwords_differ') : undefined}
-                />
+                <NewPassword label={t('password')} chosen={chosen} onChange={setChosen} />
                 {error !== undefined && <Refused error={error} />}
                 <Button
                   type="submit"
                   loading={state === 'sending'}
-                  disabled={password === '' || again !== password || (isInvited && name.trim() === '')}
+                  disabled={!isChosen(chosen) || (isInvited && name.trim() === '')}
                 >
                   {t(isInvited ? 'come_in' : 'set_password')}
                 </Button>

@@ -11,6 +11,7 @@ import { ShownOnce } from '../shown-once.tsx';
 import { Loading, Refused } from '../states.tsx';
 import { AuthenticatorButton } from './authenticator.tsx';
 import { done } from './done.ts';
+import { isChosen, NewPassword, unchosen } from './new-password.tsx';
 import { AddPasskeyButton, Passkeys } from './passkeys.tsx';
 import { useSecurityWords } from './security-words.ts';
 
@@ -60,14 +61,11 @@ function PasswordButton() {
   const t = useSecurityWords();
   const [opened, { open, close }] = useDisclosure(false);
   const [current_password, setCurrent] = useState('');
-  const [new_password, setNew] = useState('');
-  const [again, setAgain] = useState('');
+  const [chosen, setChosen] = useState(unchosen);
   const clear = () => {
     setCurrent('');
-    setNew('');
-    setAgain('');
+    setChosen(unchosen);
   };
-  const differs = again !== '' && again !== new_password;
   return (
     <>
       <Button variant="default" leftSection={<KeyRound size={14} />} onClick={open}>
@@ -82,9 +80,9 @@ function PasswordButton() {
         title={t('change_password')}
         verb={t('change_password')}
         consequence={t('change_password_consequence')}
-        isReady={current_password !== '' && new_password !== '' && again === new_password}
+        isReady={current_password !== '' && isChosen(chosen)}
         run={async () => {
-          const body = { current_password, new_password };
+          const body = { current_password, new_password: chosen.password };
           await send({ method: 'POST', path: '/identity/me/password', body, stays: true });
           return done;
         }}
@@ -98,24 +96,7 @@ function PasswordButton() {
           onChange={(event) => setCurrent(event.currentTarget.value)}
           data-autofocus
         />
-        <PasswordInput
-          size="xs"
-          label={t('new_password')}
-          description={t('new_password_about')}
-          required
-          autoComplete="new-password"
-          value={new_password}
-          onChange={(event) => setNew(event.currentTarget.value)}
-        />
-        <PasswordInput
-          size="xs"
-          label={t('new_password_again')}
-          required
-          autoComplete="new-password"
-          value={again}
-          onChange={(event) => setAgain(event.currentTarget.value)}
-          error={differs ? t('passwords_differ') : undefined}
-        />
+        <NewPassword label={t('new_password')} chosen={chosen} onChange={setChosen} />
       </ActDialog>
     </>
   );
